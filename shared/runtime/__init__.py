@@ -1,0 +1,1 @@
+"""How any Sendlog process starts, reads, appends, tells its health and stops."""

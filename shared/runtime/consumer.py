@@ -1,0 +1,272 @@
+"""Consuming the log: a durable push subscriber whose records become batches, acked after the work.
+
+The subscriber only hands the record to an in-process queue; the service takes whatever is there. What
+is in hand is kept alive by answered heartbeats, so a killed process's records are taken over within
+`ack_wait` and a stalled holder knows that it stalled.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import nats
+import structlog
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker
+from faststream.nats.message import NatsMessage
+from nats.aio.msg import Msg
+
+from shared.events import record
+from shared.runtime import log as log_
+from shared.runtime import metrics, topology
+
+logger = structlog.get_logger(__name__)
+ACK: Final = b"+ACK"
+TERM: Final = b"+TERM"
+IN_PROGRESS: Final = b"+WPI"
+
+
+class Delivery:
+    """One record in hand: its event, how often it was delivered, and the handle to settle it."""
+
+    __slots__ = ("_consumer", "alive_at", "delivered", "held_since", "record", "reply", "settled")
+
+    def __init__(self, consumer: "Consumer", item: record.Record, reply: str, delivered: int, now: float) -> None:
+        self._consumer = consumer
+        self.record = item
+        self.reply = reply
+        self.delivered = delivered
+        self.held_since = now
+        self.alive_at = now
+        self.settled = False
+
+    async def ack(self) -> None:
+        """Settle the record: its work is done and what follows from it is in the log."""
+        await self._consumer.settle(self, ACK)
+
+    async def retry(self, delay: float) -> None:
+        """Give the record back, to be delivered again after `delay` seconds."""
+        await self._consumer.settle(self, b'-NAK {"delay": %d}' % int(delay * 1e9))
+
+    def leave(self) -> None:
+        """Let go without a word: the record comes again when `ack_wait` is over."""
+        self._consumer.forget(self)
+
+    def is_held_safely(self, now: float) -> bool:
+        """Say whether the last answered heartbeat is recent enough that nobody else has the record."""
+        return now - self.alive_at < topology.ACK_WAIT / 2
+
+
+Handle = Callable[[list[Delivery]], Awaitable[None]]
+
+
+class Consumer:
+    """Feeds one service with batches from its durable consumer.
+
+    `handle` gets up to `batch` deliveries and settles each; what it leaves unsettled without having
+    kept it (`keeps=True`) is given back when it raises. With `keeps=True` the handler returns at once
+    and settles later; heartbeats go on until it does.
+    """
+
+    def __init__(
+        self,
+        log: log_.Log,
+        broker: NatsBroker,
+        durable: topology.Durable,
+        handle: Handle,
+        *,
+        batch: int = 512,
+        linger: float = 0.0,
+        keeps: bool = False,
+    ) -> None:
+        self._log = log
+        self._durable = durable
+        self._handle = handle
+        self._batch = batch
+        self._linger = linger
+        self._keeps = keeps
+        self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._held: dict[int, Delivery] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._accepting = True
+        self._redelivered = metrics.REDELIVERED.labels(durable.name)
+        self._consumed = metrics.CONSUMED.labels(durable.name)
+        self._handling = metrics.HANDLING.labels(durable.name)
+        self.problem: str | None = None
+        broker.subscriber(
+            durable.deliver_subject,
+            queue=durable.name,
+            stream=JStream(topology.LOG, declare=False),
+            ack_policy=AckPolicy.MANUAL,
+            parser=_as_it_came,
+            decoder=_undecoded,
+            pending_msgs_limit=durable.in_flight * 2,
+            pending_bytes_limit=1 << 30,
+        )(self._take)
+
+    @property
+    def held(self) -> int:
+        """Return how many records are in hand."""
+        return len(self._held)
+
+    def start(self) -> None:
+        """Begin working; call before the broker starts to push."""
+        self._tasks = [
+            asyncio.create_task(self._work(), name=f"{self._durable.name}-work"),
+            asyncio.create_task(self._beat(), name=f"{self._durable.name}-heartbeat"),
+        ]
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing new, wait up to `grace` seconds for what is in hand, give the rest back."""
+        self._accepting = False
+        deadline = asyncio.get_running_loop().time() + grace
+        while self._held and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for delivery in list(self._held.values()):
+            await delivery.retry(0)
+
+    async def settle(self, delivery: Delivery, verb: bytes) -> None:
+        """Answer for a delivery, once; a lost answer only means that it comes again."""
+        if delivery.settled:
+            return
+        self.forget(delivery)
+        if verb == ACK:
+            self._consumed.inc()
+        try:
+            await self._log.client.publish(delivery.reply, verb)
+        except (nats.errors.Error, OSError) as error:
+            logger.warning("settle_failed", consumer=self._durable.name, error=repr(error))
+
+    def forget(self, delivery: Delivery) -> None:
+        """Stop keeping a delivery alive."""
+        delivery.settled = True
+        if self._held.get(delivery.record.sequence) is delivery:
+            del self._held[delivery.record.sequence]
+
+    async def _take(self, raw: Msg) -> None:
+        sequence, delivered = _position(raw.reply)
+        if not self._accepting:
+            await self._log.client.publish(raw.reply, b"-NAK")
+            return
+        held = self._held.get(sequence)
+        if held is not None:  # it came again, though we hold it: only the handle is newer
+            held.reply = raw.reply
+            self._redelivered.inc()
+            return
+        if delivered > 1:
+            self._redelivered.inc()
+        try:
+            item = record.decode(raw.subject, raw.headers, raw.data, sequence)
+        except (record.UnknownEvent, record.Undecodable) as error:
+            await self._set_aside(raw, sequence, error)
+            return
+        delivery = Delivery(self, item, raw.reply, delivered, asyncio.get_running_loop().time())
+        self._held[sequence] = delivery
+        self._queue.put_nowait(delivery)
+
+    async def set_aside(self, delivery: Delivery, why: Exception) -> None:
+        """Dead-letter a record that can never be handled, so that its neighbours go on."""
+        item = delivery.record
+        await self._dead_letter(record.nats_subject(item), record.payload(item.event), record.headers(item), why)
+        await self.settle(delivery, TERM)
+
+    async def _set_aside(self, raw: Msg, sequence: int, why: Exception) -> None:
+        try:
+            await self._dead_letter(raw.subject, raw.data, dict(raw.headers or {}), why)
+        except (nats.errors.Error, OSError) as error:
+            logger.warning("dead_letter_failed", sequence=sequence, error=repr(error))
+            return  # not settled: it comes again
+        await self._log.client.publish(raw.reply, TERM)
+
+    async def _dead_letter(self, subject: str, data: bytes, head: dict[str, str], why: Exception) -> None:
+        reason = type(why).__name__
+        kept = {key: value for key, value in head.items() if not key.startswith("Nats-")}
+        kept |= {"sendlog-consumer": self._durable.name, "sendlog-reason": str(why).replace("\n", " ")[:500]}
+        target = f"dead.{self._durable.name}.{subject}"
+        await self._log.client.jetstream().publish(target, data, headers=kept, timeout=5)
+        metrics.DEAD_LETTERS.labels(self._durable.name, reason).inc()
+        logger.error("dead_letter", consumer=self._durable.name, nats_subject=subject, reason=str(why))
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = [await self._queue.get()]
+            if self._linger and self._queue.qsize() + 1 < self._batch and self._busy():
+                await asyncio.sleep(self._linger)
+            while len(batch) < self._batch and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            batch = [delivery for delivery in batch if not delivery.settled]
+            started = loop.time()
+            try:
+                await self._handle(batch)
+                self.problem = None
+            except Exception as error:
+                self.problem = repr(error)
+                logger.exception("batch_failed", consumer=self._durable.name, records=len(batch))
+                for delivery in batch:
+                    if not delivery.settled:
+                        await delivery.retry(min(30.0, 0.5 * 2 ** min(delivery.delivered, 6)))
+            self._handling.observe(loop.time() - started)
+
+    def _busy(self) -> bool:
+        return len(self._held) > 8
+
+    async def _beat(self) -> None:
+        """Keep what is in hand alive; each heartbeat is a request, so that silence is noticed."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(topology.HEARTBEAT / 2)
+            now = loop.time()
+            due = [d for d in self._held.values() if now - d.alive_at >= topology.HEARTBEAT - 0.5]
+            for start in range(0, len(due), 256):
+                await asyncio.gather(*(self._keep_alive(d) for d in due[start : start + 256]))
+
+    async def _keep_alive(self, delivery: Delivery) -> None:
+        asked = asyncio.get_running_loop().time()
+        try:
+            await self._log.client.request(delivery.reply, IN_PROGRESS, timeout=2)
+            delivery.alive_at = asked
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            logger.debug("heartbeat_unanswered", email_id=delivery.record.email_id, error=repr(error))
+
+
+async def _as_it_came(message: Msg) -> NatsMessage:
+    """Wrap the message without looking at it: path matching and content types cost more than our work."""
+    return NatsMessage(raw_message=message, body=b"", correlation_id="-", message_id="-")
+
+
+async def _undecoded(message: NatsMessage) -> Msg:
+    return message.raw_message
+
+
+def _position(reply: str) -> tuple[int, int]:
+    """Return (stream sequence, times delivered) from an ack subject: $JS.ACK.<stream>.<consumer>.…"""
+    parts = reply.split(".")
+    if len(parts) >= 11:  # with domain and account hash
+        return int(parts[7]), int(parts[6])
+    return int(parts[5]), int(parts[4])
+
+
+def make_broker(url: str, name: str) -> NatsBroker:
+    """Return a FastStream broker that only subscribes: no logging of records, reconnects for ever."""
+    return NatsBroker(
+        url,
+        name=name,
+        apply_types=False,
+        logger=None,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.2,
+        connect_timeout=2,
+        ping_interval=5,
+        max_outstanding_pings=2,
+    )
+
+
+async def start_broker(broker: NatsBroker) -> None:
+    """Connect and let the server push; every consumer must have been started before."""
+    client = await broker.connect()
+    log_.parse_headers_fast(client)
+    await broker.start()

@@ -1,0 +1,66 @@
+"""What every process tells about itself: /livez, /readyz (per dependency, with reasons), /metrics."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Check = Callable[[], Awaitable[str | None]]
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Health:
+    """Named checks; each returns None when its dependency works, else the reason."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Check] = {}
+        self._runner: web.AppRunner | None = None
+        self.stopping = False
+
+    def add(self, name: str, check: Check) -> None:
+        """Register the check of one dependency."""
+        self._checks[name] = check
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the three routes, for a process that serves HTTP anyway."""
+        return [
+            web.get("/livez", self._livez),
+            web.get("/readyz", self._readyz),
+            web.get("/metrics", self._metrics),
+        ]
+
+    async def serve(self, host: str, port: int) -> None:
+        """Listen for health requests on a port of their own."""
+        app = web.Application()
+        app.add_routes(self.routes())
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def problems(self) -> dict[str, str]:
+        """Return the reason of every dependency that does not work."""
+        found = {"process": "stopping"} if self.stopping else {}
+        for name, check in self._checks.items():
+            reason = await check()
+            if reason is not None:
+                found[name] = reason
+        return found
+
+    async def _livez(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        problems = await self.problems()
+        checks = {name: problems.get(name, "ok") for name in {**self._checks, **problems}}
+        body = _encode({"ready": not problems, "checks": checks})
+        return web.Response(body=body, status=503 if problems else 200, content_type="application/json")
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,95 @@
+"""Secrets at rest: AES-256-GCM under a keyring file, bound to the workspace and account they belong to.
+
+The keyring is a 0600 file (or a mounted secret) outside the log: JSON `{"current": id, "keys": {id:
+base64 of 32 bytes}}`. Rotation adds a key and makes it current; old ones stay for reading.
+"""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+
+class KeyringError(Exception):
+    """The keyring is missing, readable by others, damaged, or lacks the key a secret was sealed with."""
+
+
+class _File(msgspec.Struct):
+    current: str
+    keys: dict[str, bytes]
+
+
+class Keyring:
+    """Seals and opens secrets; which key was used stands before the sealed bytes."""
+
+    def __init__(self, content: _File) -> None:
+        if content.current not in content.keys or any(len(key) != 32 for key in content.keys.values()):
+            raise KeyringError("keyring: `current` must name one of `keys`, each 32 bytes in base64")
+        self._current = content.current
+        self._keys = content.keys
+
+    def seal(self, secret: str, workspace: str, account: str) -> str:
+        """Return the secret encrypted for one account of one workspace, as `v1.<key id>.<base64>`."""
+        nonce = secrets.token_bytes(12)
+        sealed = AESGCM(self._keys[self._current]).encrypt(nonce, secret.encode(), _bound_to(workspace, account))
+        return f"v1.{self._current}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+
+    def open(self, sealed: str, workspace: str, account: str) -> str:
+        """Return the secret. Raises: KeyringError when the key is gone or the binding does not fit."""
+        version, _, rest = sealed.partition(".")
+        key_id, _, data = rest.partition(".")
+        if version != "v1" or key_id not in self._keys:
+            raise KeyringError(f"keyring: no key {key_id!r}; restore the keyring file this secret was sealed with")
+        raw = base64.urlsafe_b64decode(data)
+        try:
+            opened = AESGCM(self._keys[key_id]).decrypt(raw[:12], raw[12:], _bound_to(workspace, account))
+        except InvalidTag:
+            raise KeyringError("keyring: the secret is damaged or belongs to another account") from None
+        return opened.decode()
+
+
+def _bound_to(workspace: str, account: str) -> bytes:
+    return f"{workspace}\n{account}".encode()
+
+
+def load(path: Path) -> Keyring:
+    """Read the keyring file. Raises: KeyringError."""
+    try:
+        mode = path.stat().st_mode
+        data = path.read_bytes()
+    except OSError as error:
+        raise KeyringError(f"keyring: {error}") from error
+    if mode & 0o007:
+        raise KeyringError(f"keyring: {path} is readable by everyone; chmod 600 {path}")
+    try:
+        return Keyring(msgspec.json.decode(data, type=_File))
+    except msgspec.MsgspecError as error:
+        raise KeyringError(f"keyring: {path}: {error}") from error
+
+
+def create(path: Path) -> None:
+    """Write a new keyring with one key, unless there is one already."""
+    if path.exists():
+        return
+    _write(path, _File(current="k1", keys={"k1": secrets.token_bytes(32)}))
+
+
+def rotate(path: Path) -> str:
+    """Add a key, make it current, return its id; secrets sealed before stay readable."""
+    content = msgspec.json.decode(path.read_bytes(), type=_File)
+    key_id = f"k{len(content.keys) + 1}"
+    _write(path, _File(current=key_id, keys={**content.keys, key_id: secrets.token_bytes(32)}))
+    return key_id
+
+
+def _write(path: Path, content: _File) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(content))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

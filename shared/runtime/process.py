@@ -1,0 +1,51 @@
+"""How a process lives: settings, parts started in order, a signal, parts stopped in reverse.
+
+A part that cannot start ends the process with one sentence; the supervisor or Kubernetes starts it
+again. SIGTERM stops taking new work, finishes what is in hand, then closes connections.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+import uvloop
+
+from shared.runtime import telemetry
+from shared.runtime.log import BrokerUnavailable
+from shared.runtime.settings import SettingsError
+
+logger = structlog.get_logger(__name__)
+
+
+def run(service: str, build: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+    """Run one service until SIGTERM or SIGINT; exits 1 with a sentence when it cannot start."""
+    telemetry.configure(service)
+    try:
+        uvloop.run(_live(service, build))
+    except (SettingsError, BrokerUnavailable, OSError) as error:
+        sys.exit(f"{service}: {error}")
+
+
+async def _live(service: str, build: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with build():
+        logger.info("started")
+        await stop.wait()
+        logger.info("stopping")
+    logger.info("stopped")
+
+
+@asynccontextmanager
+async def background(task: asyncio.Task[None]) -> AsyncIterator[None]:
+    """Own a task for the length of a block: cancelled and awaited at its end."""
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,46 @@
+"""Structured logs: one JSON object a line on standard output, rendered by structlog.
+
+Secrets never reach a log: values under a telling key are replaced before rendering.
+"""
+
+import logging
+import sys
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+_SECRET_WORDS: Final = ("password", "secret", "authorization", "token", "api_key", "access_key")
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Replace the value of every key that names a secret."""
+    for key in event:
+        if any(word in key.lower() for word in _SECRET_WORDS):
+            event[key] = "[redacted]"
+    return event
+
+
+def configure(service: str, level: str = "info") -> None:
+    """Set up logging for this process; call once, first."""
+    number = getattr(logging, level.upper(), logging.INFO)
+    structlog.configure(
+        cache_logger_on_first_use=True,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            redact,
+            structlog.processors.JSONRenderer(serializer=_render),
+        ],
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _render(event: Any, **_: Any) -> bytes:
+    return _encode(event)
