@@ -1,0 +1,29 @@
+"""One HTTP GET on loopback, for asking a child whether it is ready.
+
+A whole HTTP client would cost the supervisor more memory than everything else it does.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from deploy.local.ports import LOOPBACK
+
+
+async def answers_ok(port: int, path: str, *, within: float = 1.0) -> bool:
+    """Say whether a GET of `path` is answered with 200 in `within` seconds; silence and refusal are a no."""
+    try:
+        async with asyncio.timeout(within):
+            return b" 200 " in await _status_line(port, path)
+    except (OSError, TimeoutError):
+        return False
+
+
+async def _status_line(port: int, path: str) -> bytes:
+    reader, writer = await asyncio.open_connection(LOOPBACK, port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nConnection: close\r\n\r\n".encode())
+        return await reader.readline()
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()

@@ -1,0 +1,1 @@
+"""Everything that shows Sendlog to be right; `controls` are the real servers and the levers on them."""

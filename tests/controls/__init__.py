@@ -1,0 +1,1 @@
+"""Real servers for tests, the levers on them (kill, pause, start again), and waiting for an outcome."""
