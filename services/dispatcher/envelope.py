@@ -1,0 +1,189 @@
+"""The SMTP envelope and its commands: addresses, parameters and the message made ready for DATA.
+
+A parameter is only spoken where the server offered its extension. Bytes of a message never end the
+transaction early: bare CR and LF become line ends and every leading dot is doubled, or a body could
+carry a second message with an envelope of its own (SMTP smuggling).
+"""
+
+import re
+from collections.abc import Iterator
+
+import idna
+import msgspec
+from aiosmtplib.esmtp import parse_esmtp_extensions
+
+from services.dispatcher.outcome import Kind
+
+CHUNK = 64 * 1024
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f<>\u2028\u2029\ud800-\udfff]")
+_NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*")
+_BARE = re.compile(rb"\r\n|\r|\n")
+_XTEXT = re.compile(r"[^!-*,-<>-~]")
+_XTEXT_UTF8 = re.compile(r"[\x00-\x20+=\\\x7f]")
+
+
+class Refused(Exception):
+    """This envelope cannot be spoken to this server; nothing was sent. Not a temporary state."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind, self.message = kind, message
+
+
+class Extensions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server offered in its EHLO reply. `size` is its limit in bytes, None where it has none."""
+
+    pipelining: bool = False
+    eightbit: bool = False
+    smtputf8: bool = False
+    dsn: bool = False
+    starttls: bool = False
+    size_offered: bool = False
+    size: int | None = None
+    auth: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, ehlo: str) -> "Extensions":
+        """Read an EHLO reply's text, greeting line included (RFC 5321, 4.1.1.1)."""
+        offered, auth = parse_esmtp_extensions(ehlo)
+        limit = offered.get("size", "").strip()
+        return cls(
+            pipelining="pipelining" in offered,
+            eightbit="8bitmime" in offered,
+            smtputf8="smtputf8" in offered,
+            dsn="dsn" in offered,
+            starttls="starttls" in offered,
+            size_offered="size" in offered,
+            size=int(limit) if limit.isascii() and limit.isdigit() and int(limit) > 0 else None,
+            auth=tuple(auth),
+        )
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One message and who it goes to. `message` is the raw message with CRLF line ends, not dot-stuffed.
+
+    `notify` is the value of NOTIFY (RFC 3461), for every recipient. `smtputf8` says that the message
+    itself needs SMTPUTF8 (addresses in its header); non-ASCII local parts are found here.
+    """
+
+    mail_from: str
+    recipients: list[str]
+    message: bytes
+    envid: str | None = None
+    notify: str | None = None
+    smtputf8: bool = False
+
+
+class Commands(msgspec.Struct, frozen=True, gc=False):
+    """The commands of one envelope, ready to be written."""
+
+    mail: str
+    rcpt: list[str]
+
+
+def commands(envelope: Envelope, offered: Extensions) -> Commands:
+    """Return MAIL and RCPT with the parameters this server understands.
+
+    A message with 8-bit bytes goes to a server without 8BITMIME as it is: all of them pass it on.
+
+    Raises: Refused when the envelope cannot be spoken here.
+    """
+    if not envelope.recipients:
+        raise ValueError("an envelope without recipients")
+    sender, recipients, utf8 = envelope.mail_from, envelope.recipients, envelope.smtputf8
+    every = sender + "".join(recipients)
+    if _UNSAFE.search(every):
+        raise Refused("invalid_address", "an address holds characters that no SMTP command may carry")
+    if offered.size is not None and len(envelope.message) > offered.size:
+        raise Refused(
+            "message_too_large",
+            f"the message has {len(envelope.message)} bytes, the server takes {offered.size}",
+        )
+    if not every.isascii():
+        sender, *recipients = [_wire_form(a) for a in (sender, *recipients)]
+        utf8 = utf8 or not all(map(str.isascii, (sender, *recipients)))
+    if utf8 and not offered.smtputf8:
+        raise Refused("smtputf8_unsupported", "an address needs SMTPUTF8, which the server does not offer")
+    mail = f"MAIL FROM:<{sender}>{_mail_parameters(envelope, offered, utf8)}"
+    if not offered.dsn or (envelope.notify is None and envelope.envid is None):
+        return Commands(mail, [f"RCPT TO:<{address}>" for address in recipients])
+    notify = _notify(envelope.notify)
+    return Commands(
+        mail, [f"RCPT TO:<{address}>{notify} ORCPT={_orcpt(address, utf8)}" for address in recipients]
+    )
+
+
+def _mail_parameters(envelope: Envelope, offered: Extensions, utf8: bool) -> str:
+    parameters = ""
+    if offered.size_offered:
+        parameters += f" SIZE={len(envelope.message)}"
+    if offered.eightbit and not envelope.message.isascii():
+        parameters += " BODY=8BITMIME"
+    if utf8:
+        parameters += " SMTPUTF8"
+    if offered.dsn and envelope.envid is not None:
+        parameters += f" RET=HDRS ENVID={xtext(envelope.envid)}"
+    elif offered.dsn and envelope.notify is not None:
+        parameters += " RET=HDRS"
+    return parameters
+
+
+def _notify(value: str | None) -> str:
+    if value is None:
+        return ""
+    if not _NOTIFY.fullmatch(value):
+        raise ValueError(f"{value!r} is no value of NOTIFY")
+    return f" NOTIFY={value}"
+
+
+def _orcpt(address: str, utf8: bool) -> str:
+    """Return the address type and address: rfc822 by RFC 3461, utf-8 by RFC 6533, 3."""
+    if address.isascii() or not utf8:
+        return f"rfc822;{xtext(address)}"
+    return "utf-8;" + _XTEXT_UTF8.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)
+
+
+def xtext(text: str) -> str:
+    """Encode by RFC 3461, 4: everything but printable ASCII, and `+` and `=`, as +XX."""
+    if not _XTEXT.search(text):
+        return text
+    return "".join(f"+{byte:02X}" if _XTEXT.match(chr(byte)) else chr(byte) for byte in text.encode())
+
+
+def _wire_form(address: str) -> str:
+    """Return the address with its domain in A-labels: only the local part can need SMTPUTF8."""
+    if address.isascii():
+        return address
+    local, at, domain = address.rpartition("@")
+    if not at or domain.isascii():
+        return address
+    try:
+        return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+    except idna.IDNAError:
+        return address
+
+
+def stuffed(message: bytes) -> bytes:
+    """Return the message with CRLF line ends and doubled leading dots, ended by CRLF (RFC 5321, 4.5.2)."""
+    lines = message.count(b"\r\n")
+    if lines != message.count(b"\n") or lines != message.count(b"\r"):
+        message = _BARE.sub(b"\r\n", message)
+    if not message.endswith(b"\r\n"):
+        message += b"\r\n"
+    if b"\r\n." in message:
+        message = message.replace(b"\r\n.", b"\r\n..")
+    return b"." + message if message.startswith(b".") else message
+
+
+def pieces(message: bytes) -> Iterator[bytes]:
+    """Yield the stuffed message in pieces of about 64 KB, so that a large one is never held twice."""
+    start = 0
+    while len(message) - start > CHUNK:
+        end = message.rfind(b"\n", start, start + CHUNK) + 1
+        if end == 0:  # a line longer than a piece: no place where a cut would be safe
+            break
+        yield stuffed(message[start:end])
+        start = end
+    if start < len(message) or start == 0:
+        yield stuffed(message[start:] if start else message)
