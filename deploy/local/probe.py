@@ -9,6 +9,18 @@ from contextlib import suppress
 from deploy.local.ports import LOOPBACK
 
 
+async def accepts(port: int) -> bool:
+    """Say whether somebody accepts connections on a port."""
+    try:
+        _, writer = await asyncio.open_connection(LOOPBACK, port)
+    except OSError:
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
 async def answers_ok(port: int, path: str, *, within: float = 1.0) -> bool:
     """Say whether a GET of `path` is answered with 200 in `within` seconds; silence and refusal are a no."""
     try:

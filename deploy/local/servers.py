@@ -28,7 +28,10 @@ from deploy.local.ports import LOOPBACK
 
 SUPERUSER = "sendlog"
 DATABASE = "sendlog"
+# Postgres' own words: end sessions and write a checkpoint; or stop now and recover at the next start.
+FAST_SHUTDOWN, IMMEDIATE_SHUTDOWN = signal.SIGINT, signal.SIGQUIT
 _CONFIGURATION = Path(__file__).with_name("nats.conf")
+_DATABASE_EXISTS = Path(__file__).with_name("database_exists.sql")
 # A few small connections on one machine: little memory, no helpers that wake up for nothing, no replicas.
 _POSTGRES_SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -82,6 +85,9 @@ class Nats:
 
     async def ready(self) -> bool:
         """Say whether JetStream answers."""
+        # Asked too early, its health check would warn about itself in its log.
+        if not await probe.accepts(self.port):
+            return False
         return await probe.answers_ok(self.monitor_port, "/healthz?js-enabled-only=true")
 
 
@@ -183,7 +189,7 @@ def run(command: Sequence[str], who: identity.Identity | None = None, **environm
         cwd="/",
         env={"PATH": os.defpath, "LC_ALL": "C", **environment},
         # Only from the main thread; the other callers run as we do.
-        preexec_fn=identity.before_exec(who, signal.SIGKILL) if who else None,  # noqa: PLW1509
+        preexec_fn=identity.before_exec(who, signal.SIGKILL) if who else None,
     )
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
@@ -192,11 +198,11 @@ def run(command: Sequence[str], who: identity.Identity | None = None, **environm
 
 async def ensure_database(postgres: Postgres) -> None:
     """Create the database of the local world unless it is there."""
-    with suppress(asyncpg.InvalidCatalogNameError):
-        connection = await asyncpg.connect(postgres.url(), timeout=5)
-        await connection.close(timeout=2)
-        return
-    await asyncio.to_thread(create_database, postgres, DATABASE)
+    connection = await asyncpg.connect(postgres.url(database="postgres"), timeout=5)
+    there = await connection.fetchval(_DATABASE_EXISTS.read_text(encoding="utf-8"), DATABASE)
+    await connection.close(timeout=2)
+    if not there:
+        await asyncio.to_thread(create_database, postgres, DATABASE)
 
 
 def create_database(postgres: Postgres, name: str, *, template: str = "template1") -> None:
@@ -220,7 +226,7 @@ def end_leftovers(data: Path) -> None:
     remaining = _processes_in(data)
     for process in remaining:
         with suppress(psutil.Error):
-            process.send_signal(signal.SIGQUIT)  # Postgres: stop at once, recover at the next start
+            process.send_signal(IMMEDIATE_SHUTDOWN)
     _, remaining = psutil.wait_procs(remaining, timeout=5)
     for process in remaining:
         with suppress(psutil.Error):

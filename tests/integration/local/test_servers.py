@@ -63,5 +63,5 @@ def test_a_data_directory_of_another_version_is_named_in_one_sentence(
 ) -> None:
     own_postgres.stop()
     (own_postgres.postgres.data / "PG_VERSION").write_text("16\n")
-    with pytest.raises(command_lines.Unusable, match="made by PostgreSQL 16 .* SENDLOG_HOME"):
+    with pytest.raises(command_lines.Unusable, match=r"made by PostgreSQL 16 .* SENDLOG_HOME"):
         own_postgres.postgres.prepare()
