@@ -5,6 +5,7 @@ full at some hosts and size limit at others. A fault of our own account is never
 """
 
 import re
+from datetime import timedelta
 from typing import Final, Literal
 
 import msgspec
@@ -104,6 +105,11 @@ def enhanced_code(text: str) -> str | None:
     """Return the enhanced status code that opens a reply's text (the reply code may stand before it), or None."""
     found = _ENHANCED.match(text)
     return found.group(1) if found else None
+
+
+def retry_after(text: str) -> timedelta | None:
+    """Return how long the server asks us to wait before the next try, at most a day, or None if it does not say."""
+    return reply_text.retry_after(text)
 
 
 def classify(code: int, enhanced: str | None, text: str, phase: str) -> Classification:
