@@ -44,3 +44,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def without_content(self) -> "Event":
         """Return the event as the archive keeps it: without the email's content."""
         return self
+
+
+class Unknown(Event, frozen=True, kw_only=True):
+    """A record this version cannot read: it takes no part in the fold, but its sequence is a guard's."""

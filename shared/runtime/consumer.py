@@ -29,15 +29,15 @@ IN_PROGRESS: Final = b"+WPI"
 class Delivery:
     """One record in hand: its event, how often it was delivered, and the handle to settle it."""
 
-    __slots__ = ("_consumer", "alive_at", "delivered", "held_since", "record", "reply", "settled")
+    __slots__ = ("_consumer", "_lapsed", "alive_at", "delivered", "record", "reply", "settled")
 
     def __init__(self, consumer: "Consumer", item: record.Record, reply: str, delivered: int, now: float) -> None:
         self._consumer = consumer
         self.record = item
         self.reply = reply
         self.delivered = delivered
-        self.held_since = now
         self.alive_at = now
+        self._lapsed = False
         self.settled = False
 
     async def ack(self) -> None:
@@ -52,9 +52,18 @@ class Delivery:
         """Let go without a word: the record comes again when `ack_wait` is over."""
         self._consumer.forget(self)
 
+    def claimed(self, now: float) -> None:
+        """Note that a claim appended just now proves the hold, whatever gaps there were before it."""
+        self.alive_at, self._lapsed = now, False
+
+    def answered(self, asked: float) -> None:
+        """Note an answered heartbeat; a gap before it stays noted, for somebody may have taken over in it."""
+        self._lapsed = not self.is_held_safely(asked)
+        self.alive_at = asked
+
     def is_held_safely(self, now: float) -> bool:
-        """Say whether the last answered heartbeat is recent enough that nobody else has the record."""
-        return now - self.alive_at < topology.ACK_WAIT / 2
+        """Say whether no gap since the claim was so long that somebody else may have the record."""
+        return not self._lapsed and now - self.alive_at < topology.ACK_WAIT / 2
 
 
 Handle = Callable[[list[Delivery]], Awaitable[None]]
@@ -228,7 +237,7 @@ class Consumer:
         asked = asyncio.get_running_loop().time()
         try:
             await self._log.client.request(delivery.reply, IN_PROGRESS, timeout=2)
-            delivery.alive_at = asked
+            delivery.answered(asked)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             logger.debug("heartbeat_unanswered", email_id=delivery.record.email_id, error=repr(error))
 

@@ -7,6 +7,9 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from shared.runtime.log import Log
+from shared.runtime.publisher import Publisher
+
 Check = Callable[[], Awaitable[str | None]]
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -64,3 +67,14 @@ class Health:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def broker_check(log: Log, publisher: Publisher) -> Check:
+    """Return the check of the broker: connected, and the last append did not fail."""
+
+    async def check() -> str | None:
+        if not log.client.is_connected:
+            return "not connected to the broker"
+        return publisher.problem
+
+    return check

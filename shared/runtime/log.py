@@ -7,6 +7,7 @@ that lags, so whoever is about to say "there is no such email" asks the leader.
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from shared.events import record
+from shared.events import base, record
 from shared.runtime import topology
 
 logger = structlog.get_logger(__name__)
@@ -73,7 +74,8 @@ class Log:
     async def history(self, workspace: str, email_id: str, *, within: float = 5.0) -> list[record.Record]:
         """Return all records of one email that the log still has, in order, as the leader sees them.
 
-        Records this version cannot read are left out. Raises: BrokerUnavailable.
+        Records this version cannot read stand as `base.Unknown`: the last sequence is what a guard names.
+        Raises: BrokerUnavailable.
         """
         subject = record.history_subject(workspace, email_id)
         try:
@@ -90,10 +92,10 @@ class Log:
         while True:
             messages, pending = await self._page(subject, start)
             for message in messages:
-                decoded = _decode(message)
-                start = int(message.headers["Nats-Sequence"]) + 1 if message.headers else start
-                if decoded is not None:
-                    records.append(decoded)
+                head = message.headers or {}
+                sequence = int(head["Nats-Sequence"])
+                records.append(_decode(head["Nats-Subject"], head, message.data, sequence))
+                start = sequence + 1
             if not pending or not messages:
                 return records
 
@@ -127,24 +129,23 @@ class Log:
                 message = await stream.get_msg(topology.LOG, seq=start, subject=subject, next=True)
             except nats.js.errors.NotFoundError:
                 return records
-            start = (message.seq or 0) + 1
-            try:
-                records.append(
-                    record.decode(
-                        message.subject or "", dict(message.headers or {}), message.data or b"", message.seq or 0
-                    )
-                )
-            except (record.UnknownEvent, record.Undecodable) as error:
-                logger.warning("record_unreadable", error=str(error))
+            sequence = message.seq or 0
+            head = dict(message.headers or {})
+            records.append(_decode(message.subject or "", head, message.data or b"", sequence))
+            start = sequence + 1
 
 
-def _decode(message: Msg) -> record.Record | None:
-    head = message.headers or {}
+def _decode(subject: str, head: dict[str, str], data: bytes, sequence: int) -> record.Record:
     try:
-        return record.decode(head["Nats-Subject"], head, message.data, int(head["Nats-Sequence"]))
+        return record.decode(subject, head, data, sequence)
     except (record.UnknownEvent, record.Undecodable) as error:
         logger.warning("record_unreadable", error=str(error))
-        return None
+        _, workspace, email_id, *_ = subject.split(".")
+        unknown = base.Unknown(occurred_at=datetime.fromtimestamp(0, UTC))
+        event_id = base.EventId(head.get("ce-id", ""))
+        return record.Record(
+            base.WorkspaceId(workspace), base.EmailId(email_id), event_id, unknown, sequence
+        )
 
 
 def parse_headers_fast(client: Client) -> None:

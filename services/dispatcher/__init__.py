@@ -1,0 +1,7 @@
+"""Dispatcher: hands each email to its next hop, once, and writes down what was said.
+
+Consumes: requested.now, released
+Produces: sending, sent, deferred, failed, suppressed, unconfirmed
+Owns:     SMTP sessions, connection leases, the accounts' message limits
+Never:    Postgres, waiting for a later time
+"""

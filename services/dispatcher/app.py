@@ -1,0 +1,69 @@
+"""Builds the dispatcher: the only place that constructs its parts."""
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from services.dispatcher import consumers, leases, limits, verification
+from services.dispatcher.handlers import Handlers
+from services.dispatcher.house import House
+from services.dispatcher.settings import Settings
+from services.dispatcher.speaking import Voice
+from shared.runtime import consumer, keyring, log, outgoing, process, settings, topology
+from shared.runtime.buckets import Bucket
+from shared.runtime.configuration import Account
+from shared.runtime.content import ContentStore
+from shared.runtime.health import Health, broker_check
+from shared.runtime.publisher import Publisher
+
+GRACE = 25.0
+
+
+@asynccontextmanager
+async def build() -> AsyncIterator[None]:
+    """Run the dispatcher for the length of the block."""
+    wanted = settings.read(Settings, os.environ)
+    ring = keyring.load(Path(wanted.keyring))
+    client = await log.connect(wanted.nats_url, "dispatcher")
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(client.close)
+        emails = log.Log(client)
+        await emails.open()
+        publisher = Publisher(emails, linger=0.005)
+        publisher.start()
+        stack.push_async_callback(publisher.stop)
+        accounts = Bucket(client, topology.ACCOUNTS, Account)
+        await accounts.open()
+        stack.push_async_callback(accounts.close)
+        allowed = outgoing.parse_networks(wanted.allow_networks)
+        house = House(
+            uuid.uuid4().hex[:12],
+            accounts,
+            Bucket(client, topology.LEASES, leases.Leases),
+            Bucket(client, topology.LIMITS, limits.Ledger),
+            ring,
+            allowed,
+            wanted.helo or socket.getfqdn(),
+        )
+        stack.push_async_callback(house.close)
+        handlers = Handlers(house, Voice(emails, publisher), ContentStore(wanted.content_url))
+        stack.push_async_callback(handlers.drain)
+        broker = consumer.make_broker(wanted.nats_url, "dispatcher")
+        records = consumers.build(emails, broker, handlers)
+        records.start()
+        stack.push_async_callback(broker.stop)
+        await consumer.start_broker(broker)
+        stack.push_async_callback(records.stop, GRACE)
+        await verification.answer(client, house, accounts, allowed)
+        sweeper = asyncio.create_task(house.sweep_for_ever(), name="sweep")
+        await stack.enter_async_context(process.background(sweeper))
+        health = Health()
+        health.add("broker", broker_check(emails, publisher))
+        await health.serve(wanted.health_host, wanted.health_port)
+        stack.push_async_callback(health.stop)
+        yield
+        health.stopping = True

@@ -1,0 +1,129 @@
+"""From an SMTP outcome to the event it is: one result per recipient, and the one word for all. Pure.
+
+A refusal at AUTH, and whatever happens before MAIL, is the account's fault: the email waits and no
+attempt is burnt. What happens after the final dot without an answer is decided by the account's policy.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from services.dispatcher import decisions, reasons
+from services.dispatcher.outcome import Outcome, RecipientReply
+from shared.events import delivery
+from shared.events.delivery import Reason, RecipientResult
+from shared.mail import rfc3463
+
+_ACCOUNT_PHASES = frozenset({"resolve", "connect", "banner", "tls", "ehlo", "auth"})
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim in force: whose attempt an outcome belongs to."""
+
+    claim_id: str
+    attempt: int
+    stand: decisions.Stand
+    at_most_once: bool
+
+
+def is_accounts_fault(outcome: Outcome) -> bool:
+    """Say whether the session could not be opened or logged in, whoever the email was for."""
+    if outcome.phase in _ACCOUNT_PHASES:
+        return True
+    final = outcome.final
+    return outcome.phase == "mail" and final is not None and _category(outcome) == "authentication"
+
+
+def _category(outcome: Outcome) -> str:
+    final = outcome.final
+    if final is None:
+        return ""
+    return rfc3463.classify(final.code, final.enhanced, final.text, outcome.phase).category
+
+
+def conclude(claim: Claim, outcome: Outcome, now: datetime, jitter: float) -> delivery.Outcome:
+    """Return the event this attempt comes to. `jitter` is within [-1, 1]."""
+    waits = is_accounts_fault(outcome)
+    results = tuple(_result(reply, outcome, waits) for reply in outcome.replies)
+    common = {
+        "occurred_at": now,
+        "round": claim.stand.round,
+        "attempt": claim.attempt,
+        "claim_id": claim.claim_id,
+        "recipients": results,
+        "conversation": outcome.conversation,
+    }
+    if outcome.ambiguous and claim.at_most_once:
+        return delivery.Unconfirmed(**common, reason=reasons.UNCONFIRMED)
+    if any(result.status == "deferred" for result in results):
+        return _deferred(claim, outcome, common, results, now, jitter, waits)
+    earlier = claim.stand.results
+    if any(result.status == "sent" for result in (*results, *earlier)):
+        return delivery.Sent(**common)
+    return delivery.Failed(**common, reason=_reason(outcome, results, "failed"))
+
+
+def _deferred(
+    claim: Claim,
+    outcome: Outcome,
+    common: dict[str, object],
+    results: tuple[RecipientResult, ...],
+    now: datetime,
+    jitter: float,
+    accounts_fault: bool,
+) -> delivery.Deferred:
+    stand = claim.stand
+    attempts = claim.attempt - 1 if accounts_fault else claim.attempt
+    hints = (rfc3463.retry_after(reply.text) for reply in outcome.replies if 400 <= reply.code < 500)
+    hint = max((hint for hint in hints if hint), default=None)
+    at = decisions.next_attempt(now, attempts, jitter, hint)
+    return delivery.Deferred(
+        **(common | {"attempt": attempts}),
+        reason=_reason(outcome, results, "deferred"),
+        next_attempt_at=min(at, max(stand.expires_at, now)),
+        expires_at=stand.expires_at,
+        attempts=attempts,
+        results=merge(stand.results, results),
+        email=stand.email,
+    )
+
+
+def merge(
+    earlier: tuple[RecipientResult, ...], later: tuple[RecipientResult, ...]
+) -> tuple[RecipientResult, ...]:
+    """Return one result per recipient: the later one, unless the earlier was settled."""
+    merged = {result.address: result for result in earlier}
+    for result in later:
+        known = merged.get(result.address)
+        if known is None or known.status == "deferred":
+            merged[result.address] = result
+    return tuple(merged.values())
+
+
+def _result(reply: RecipientReply, outcome: Outcome, accounts_fault: bool) -> RecipientResult:
+    if 200 <= reply.code < 300:
+        return RecipientResult(
+            address=reply.address,
+            status="sent",
+            smtp_code=reply.code,
+            enhanced_code=reply.enhanced,
+            text=reply.text or None,
+        )
+    reason = reasons.of_reply(reply) if reply.code else reasons.of_no_reply(outcome)
+    final = 500 <= reply.code < 600 if reply.code else reasons.is_final_kind(outcome)
+    return RecipientResult(
+        address=reply.address,
+        status="failed" if final and not accounts_fault else "deferred",
+        smtp_code=reply.code or None,
+        enhanced_code=reply.enhanced,
+        category=reason.category,
+        text=reply.text or reason.message,
+    )
+
+
+def _reason(outcome: Outcome, results: tuple[RecipientResult, ...], word: str) -> Reason:
+    """Return the reason of the first recipient with this result."""
+    for reply, result in zip(outcome.replies, results, strict=True):
+        if result.status == word:
+            return reasons.of_reply(reply) if reply.code else reasons.of_no_reply(outcome)
+    return reasons.of_no_reply(outcome)

@@ -1,0 +1,248 @@
+"""Handling a record that leads to sending: hold or defer, claim, transmit, tell, ack.
+
+The claim is in the log before the first SMTP command, and the outcome before the ack: what dies in
+between is taken over by whoever gets the record next.
+"""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+import structlog
+
+from services.dispatcher import conclusion, letters, limits, metrics, reasons
+from services.dispatcher.conclusion import Claim
+from services.dispatcher.decisions import Stand
+from services.dispatcher.envelope import Envelope
+from services.dispatcher.house import House
+from services.dispatcher.lanes import Lane
+from services.dispatcher.outcome import Outcome, SmtpError
+from services.dispatcher.speaking import Voice
+from shared.events import delivery as said
+from shared.events import email as email_
+from shared.events.base import AccountId
+from shared.events.delivery import Reason
+from shared.runtime.consumer import Delivery
+from shared.runtime.content import ContentStore, ContentUnavailable
+from shared.runtime.log import BrokerUnavailable
+from shared.runtime.publisher import Unconfirmed
+
+logger = structlog.get_logger(__name__)
+ACCOUNT_RETRY: Final = timedelta(minutes=5)
+_OUTCOMES: Final = uuid.UUID("6f0c3a52-8a0e-4a8a-9d53-0d1f6f5b1c11")
+
+
+class Handlers:
+    """Turns records in hand into attempts, one task each."""
+
+    def __init__(self, house: House, voice: Voice, store: ContentStore) -> None:
+        self._house, self._voice, self._store = house, voice, store
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def take(self, batch: list[Delivery]) -> None:
+        """Begin with every record; each is settled by its own task."""
+        for delivery in batch:
+            task = asyncio.create_task(self._guarded(delivery))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Wait until no task is left; call after the consumer has stopped taking."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _guarded(self, delivery: Delivery) -> None:
+        """Handle one record; what is our own fault is logged once and the record comes again."""
+        item = delivery.record
+        try:
+            await self._handle(delivery)
+        except (Unconfirmed, BrokerUnavailable, ContentUnavailable) as error:
+            logger.warning("will_come_again", email_id=item.email_id, error=str(error))
+            await delivery.retry(min(60.0, 2.0**delivery.delivered))
+        except Exception:
+            logger.exception("handling_failed", email_id=item.email_id, nats_sequence=item.sequence)
+            await delivery.retry(min(300.0, 2.0**delivery.delivered))
+
+    async def _handle(self, delivery: Delivery) -> None:
+        stand = await self._voice.stand(delivery)
+        if stand is None:
+            return
+        lane = await self._house.lane(delivery.record.workspace, stand.email.account_id)
+        if lane.held >= lane.may_hold() and delivery.record.event.name == "requested" and not stand.after_claim:
+            await self._defer(delivery, stand, reasons.NO_SLOT, timedelta(0))
+            return
+        with self._house.holding(lane):
+            if not await self._refused_before_claim(delivery, stand, lane):
+                await self._attempt(delivery, stand, lane)
+
+    async def _refused_before_claim(self, delivery: Delivery, stand: Stand, lane: Lane) -> bool:
+        """Say what needs no attempt: expired, account unusable, breaker open."""
+        now = _now()
+        if now >= stand.expires_at:
+            await self._settle(delivery, stand, lambda s: _failed(s, reasons.EXPIRED))
+        elif lane.account is None:
+            await self._defer(delivery, stand, reasons.ACCOUNT_DELETED, ACCOUNT_RETRY)
+        elif lane.account.disabled:
+            await self._defer(delivery, stand, reasons.ACCOUNT_DISABLED, ACCOUNT_RETRY)
+        elif not lane.secret_readable:
+            await self._defer(delivery, stand, reasons.SECRET_UNREADABLE, ACCOUNT_RETRY)
+        elif stand.after_claim and lane.account.ambiguity == "at_most_once":
+            await self._settle(delivery, stand, lambda s: _unconfirmed(s, reasons.HOLDER_DIED))
+        elif not lane.breaker.allows(_monotonic()):
+            wait = timedelta(seconds=max(1.0, lane.breaker.retry_at - _monotonic()))
+            await self._defer(delivery, stand, reasons.breaker_open(lane.last_error), wait)
+        else:
+            return False
+        return True
+
+    async def _attempt(self, delivery: Delivery, stand: Stand, lane: Lane) -> None:
+        try:
+            content = await letters.content_of(stand.email, self._store)
+        except letters.ContentLost as error:
+            logger.error("content_lost", email_id=delivery.record.email_id, error=str(error))
+            await self._settle(delivery, stand, lambda s: _failed(s, reasons.CONTENT_LOST))
+            return
+        await lane.gate.enter(lane.may_claim())
+        try:
+            await self._claim_and_send(delivery, stand, lane, content)
+        finally:
+            lane.gate.leave(lane.may_claim())
+
+    async def _claim_and_send(
+        self, delivery: Delivery, stand: Stand, lane: Lane, content: email_.Content
+    ) -> None:
+        assert lane.account is not None
+        try:
+            await lane.limiter.slot(lane.account.limits)
+        except limits.Full as full:
+            wait = datetime.fromtimestamp(full.until, UTC) - _now()
+            await self._defer(delivery, stand, reasons.rate_limited(full.limit), wait)
+            return
+        claim_id = uuid.uuid4().hex
+        self._voice.own(claim_id)
+        try:
+            claimed = await self._voice.say(
+                delivery, stand, claim_id, lambda s: _sending(s, claim_id)
+            )
+            if claimed is None:
+                return
+            delivery.claimed(_monotonic())
+            claim = Claim(
+                claim_id=claim_id,
+                attempt=claimed.attempts + 1,
+                stand=claimed,
+                at_most_once=lane.account.ambiguity == "at_most_once",
+            )
+            recipients = claimed.waiting()
+            envelope = letters.envelope(claimed.email, content, recipients, delivery.record.email_id)
+            outcome = await self._transmit(delivery, lane, envelope)
+            await self._conclude(delivery, lane, claim, outcome)
+        finally:
+            self._voice.disown(claim_id)
+
+    async def _transmit(self, delivery: Delivery, lane: Lane, envelope: Envelope) -> Outcome:
+        """Talk SMTP; whatever comes of it is an outcome."""
+
+        def still_ours() -> bool:
+            return delivery.is_held_safely(_monotonic())
+
+        try:
+            async with lane.pool.session() as session:
+                outcome = await session.transact(envelope, still_ours)
+        except SmtpError as error:
+            outcome = error.outcome(envelope.recipients)
+        if conclusion.is_accounts_fault(outcome):
+            lane.last_error = f"{outcome.phase}: {outcome.error or outcome.final}"
+            lane.breaker.failed(_monotonic())
+        else:
+            lane.breaker.succeeded()
+        return outcome
+
+    async def _conclude(self, delivery: Delivery, lane: Lane, claim: Claim, outcome: Outcome) -> None:
+        if outcome.error_kind == "aborted":  # somebody else may have it: no word, no ack
+            logger.warning("hold_lapsed", email_id=delivery.record.email_id)
+            delivery.leave()
+            return
+        event = conclusion.conclude(claim, outcome, _now(), random.uniform(-1, 1))
+        event = _with_our_addresses(event, claim.stand.waiting())
+        event_id = str(uuid.uuid5(_OUTCOMES, claim.claim_id))
+        lane.finished()
+        metrics.ATTEMPTS.labels(event.name).inc()
+        await self._voice.tell(delivery, event_id, event)
+        await delivery.ack()
+
+    async def _defer(self, delivery: Delivery, stand: Stand, reason: Reason, wait: timedelta) -> None:
+        metrics.DEFERRED.labels(reason.code).inc()
+        await self._settle(delivery, stand, lambda s: _deferred(s, reason, wait))
+
+    async def _settle(
+        self, delivery: Delivery, stand: Stand, make: Callable[[Stand], said.Outcome]
+    ) -> None:
+        """Say what was decided without an attempt, then ack."""
+        if await self._voice.say(delivery, stand, uuid.uuid4().hex, make) is not None:
+            await delivery.ack()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _sending(stand: Stand, claim_id: str) -> said.Sending:
+    return said.Sending(
+        occurred_at=_now(),
+        round=stand.round,
+        attempt=stand.attempts + 1,
+        claim_id=claim_id,
+        account_id=AccountId(stand.email.account_id),
+    )
+
+
+def _failed(stand: Stand, reason: Reason) -> said.Outcome:
+    """Return `failed`, or `sent` where an earlier attempt has reached somebody."""
+    results = tuple(
+        said.RecipientResult(address=a, status="failed", category=reason.category, text=reason.message)
+        for a in stand.waiting()
+    )
+    common = {"occurred_at": _now(), "round": stand.round, "attempt": stand.attempts, "recipients": results}
+    if any(result.status == "sent" for result in stand.results):
+        return said.Sent(**common)
+    return said.Failed(**common, reason=reason)
+
+
+def _unconfirmed(stand: Stand, reason: Reason) -> said.Unconfirmed:
+    return said.Unconfirmed(
+        occurred_at=_now(), round=stand.round, attempt=stand.attempts, reason=reason
+    )
+
+
+def _deferred(stand: Stand, reason: Reason, wait: timedelta) -> said.Deferred:
+    now = _now()
+    return said.Deferred(
+        occurred_at=now,
+        round=stand.round,
+        attempt=stand.attempts,
+        reason=reason,
+        next_attempt_at=min(now + wait, max(stand.expires_at, now)),
+        expires_at=stand.expires_at,
+        attempts=stand.attempts,
+        results=stand.results,
+        email=stand.email,
+    )
+
+
+def _with_our_addresses(event: said.Outcome, addresses: tuple[str, ...]) -> said.Outcome:
+    """Name the recipients as the client did: the envelope may have had an IDN domain in A-labels."""
+    if all(result.address == address for result, address in zip(event.recipients, addresses, strict=True)):
+        return event
+    renamed = tuple(
+        msgspec.structs.replace(result, address=address)
+        for result, address in zip(event.recipients, addresses, strict=True)
+    )
+    return msgspec.structs.replace(event, recipients=renamed)

@@ -1,0 +1,131 @@
+"""All lanes of this dispatcher: opened when an account has mail, closed when it has none, kept current.
+
+An account's change reaches its lane with the next record; its connections are a lease, not a setting.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from services.dispatcher import leases, limits, metrics
+from services.dispatcher.lanes import Lane
+from services.dispatcher.opening import Server
+from services.dispatcher.pool import Pool
+from shared.runtime import configuration, outgoing
+from shared.runtime.buckets import Bucket
+from shared.runtime.configuration import Account
+from shared.runtime.keyring import Keyring, KeyringError
+
+logger = structlog.get_logger(__name__)
+SWEEP = 5.0
+NOWHERE = Server(host="nowhere.invalid", port=25)
+
+
+class House:
+    """The lanes by workspace and account."""
+
+    def __init__(
+        self,
+        me: str,
+        accounts: Bucket[Account],
+        lease_bucket: Bucket[leases.Leases],
+        ledgers: Bucket[limits.Ledger],
+        keyring: Keyring,
+        allowed: outgoing.Networks,
+        helo: str,
+    ) -> None:
+        self._me = me
+        self._accounts, self._leases, self._ledgers = accounts, lease_bucket, ledgers
+        self._keyring, self._allowed, self._helo = keyring, allowed, helo
+        self._lanes: dict[str, Lane] = {}
+
+    async def lane(self, workspace: str, account_id: str) -> Lane:
+        """Return the account's lane, as the account is now. Raises: BrokerUnavailable."""
+        key = configuration.account_key(workspace, account_id)
+        account = await self._accounts.get(key)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._open(key, account)
+        elif account is not lane.account:
+            self._change(lane, account)
+        return lane
+
+    def server(self, account: Account) -> Server:
+        """Return how to reach an account's server, its secret opened. Raises: KeyringError."""
+        smtp = account.smtp
+        secret = self._keyring.open(smtp.secret, account.workspace, account.id) if smtp.secret else ""
+        return Server(
+            host=smtp.host,
+            port=smtp.port,
+            tls=smtp.tls,
+            auth=smtp.auth,
+            username=smtp.username or "",
+            secret=secret,
+            helo=self._helo,
+            tls_ca=smtp.tls_ca,
+        )
+
+    @contextmanager
+    def holding(self, lane: Lane) -> Iterator[None]:
+        """Count a record as held for the length of a block."""
+        lane.held += 1
+        metrics.HELD.inc()
+        try:
+            yield
+        finally:
+            lane.held -= 1
+            metrics.HELD.dec()
+            lane.used_at = asyncio.get_running_loop().time()
+
+    async def sweep_for_ever(self) -> None:
+        """Close lanes without work, so that their connections are free for other dispatchers."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            now = asyncio.get_running_loop().time()
+            for key in [key for key, lane in self._lanes.items() if lane.is_idle(now)]:
+                await self._close(self._lanes.pop(key))
+
+    async def close(self) -> None:
+        """Close every lane and give its connections back."""
+        for lane in self._lanes.values():
+            await self._close(lane)
+        self._lanes.clear()
+
+    def _open(self, key: str, account: Account | None) -> Lane:
+        server = self._server_or_none(account)
+        lane = Lane(account, Pool(server or NOWHERE, 0, allowed=self._allowed), limits.Limiter(self._ledgers, key))
+        lane.secret_readable = server is not None
+        lane.lease = leases.Lease(
+            self._leases, key, self._me, lambda: lane.connections, lane.pool.set_limit
+        )
+        lane.lease_task = asyncio.create_task(lane.lease.keep(), name=f"lease-{key}")
+        self._lanes[key] = lane
+        return lane
+
+    def _change(self, lane: Lane, account: Account | None) -> None:
+        changed = account and (lane.account is None or account.smtp != lane.account.smtp)
+        lane.account = account
+        if changed:
+            server = self._server_or_none(account)
+            lane.secret_readable = server is not None
+            lane.pool.reconfigure(server or NOWHERE)
+            lane.breaker.succeeded()
+
+    def _server_or_none(self, account: Account | None) -> Server | None:
+        if account is None:
+            return None
+        try:
+            return self.server(account)
+        except KeyringError as error:
+            logger.error("account_secret_unreadable", account_id=account.id, error=str(error))
+            return None
+
+    async def _close(self, lane: Lane) -> None:
+        if lane.lease_task:
+            lane.lease_task.cancel()
+            await asyncio.gather(lane.lease_task, return_exceptions=True)
+        await lane.pool.close()
+        if lane.lease:
+            await lane.lease.release()

@@ -1,0 +1,123 @@
+"""A lane is one account in one dispatcher: its sessions, its breaker, its limits, and how much it may hold.
+
+It holds what its SMTP slots and a short queue need and no more, so that an account with a million
+waiting, or a relay that answers in 30 s, never fills the window all accounts share.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from typing import Final
+
+from services.dispatcher import limits
+from services.dispatcher.breaker import Breaker
+from services.dispatcher.leases import Lease
+from services.dispatcher.pool import Pool
+from shared.runtime import topology
+from shared.runtime.configuration import Account
+
+QUEUE_PER_CONNECTION: Final = 4
+IDLE_AFTER: Final = 30.0
+_BUCKETS: Final = 10
+
+
+class Rate:
+    """How much was finished within the last second, in tenths of a second."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[int, int]] = deque()
+
+    def add(self, now: float) -> None:
+        """Count one."""
+        tick = int(now * _BUCKETS)
+        if self._counts and self._counts[-1][0] == tick:
+            self._counts[-1] = (tick, self._counts[-1][1] + 1)
+        else:
+            self._counts.append((tick, 1))
+
+    def per_second(self, now: float) -> int:
+        """Return how many were counted within the last second."""
+        oldest = int(now * _BUCKETS) - _BUCKETS
+        while self._counts and self._counts[0][0] < oldest:
+            self._counts.popleft()
+        return sum(count for _, count in self._counts)
+
+
+class Gate:
+    """Lets a bounded, changing number in at once, first come first served."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._limit = 1
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self, limit: int) -> None:
+        """Wait for a place; `limit` is how many there are from now on."""
+        self._limit = limit
+        if self._inside < limit and not self._waiting:
+            self._inside += 1
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.leave()
+            raise
+
+    def leave(self, limit: int | None = None) -> None:
+        """Free a place for whoever waits longest."""
+        self._inside -= 1
+        self._limit = self._limit if limit is None else limit
+        while self._waiting and self._inside < self._limit:
+            place = self._waiting.popleft()
+            if not place.done():
+                self._inside += 1
+                place.set_result(None)
+
+
+class Lane:
+    """What one dispatcher holds of one account. `held` counts the records in hand."""
+
+    def __init__(self, account: Account | None, pool: Pool, limiter: limits.Limiter) -> None:
+        self.account = account
+        self.pool = pool
+        self.limiter = limiter
+        self.breaker = Breaker()
+        self.gate = Gate()
+        self.held = 0
+        self.used_at = time.monotonic()
+        self.last_error = ""
+        self.secret_readable = True
+        self.lease: Lease | None = None
+        self.lease_task: asyncio.Task[None] | None = None
+        self._rate = Rate()
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections the account allows to all dispatchers together."""
+        return self.account.limits.connections if self.account else 1
+
+    def finished(self) -> None:
+        """Count one email that is done with, for the length of the queue that follows."""
+        self._rate.add(time.monotonic())
+
+    def may_hold(self) -> int:
+        """Return how many records this lane may hold: slots and a queue of about two seconds."""
+        short = QUEUE_PER_CONNECTION * self.connections
+        allowed = max(short, 2 * self._rate.per_second(time.monotonic()))
+        step = limits.interval(self.account.limits) if self.account else 0.0
+        if step:
+            allowed = min(allowed, max(2, math.ceil(limits.WAIT_AT_MOST / step)))
+        return min(allowed, topology.DISPATCHER.in_flight // 4)
+
+    def may_claim(self) -> int:
+        """Return how many may be claimed at once: those in transmission and the next half second's."""
+        ahead = self._rate.per_second(time.monotonic()) // 2
+        return self.connections + max(self.connections, ahead)
+
+    def is_idle(self, now: float) -> bool:
+        """Say whether nothing happened here for a while."""
+        return self.held == 0 and now - self.used_at > IDLE_AFTER

@@ -1,0 +1,9 @@
+"""What the dispatcher counts."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+ATTEMPTS: Final = Counter("sendlog_attempts_total", "Attempts by what they came to", ["outcome"])
+DEFERRED: Final = Counter("sendlog_deferred_unclaimed_total", "Deferrals without an attempt", ["reason"])
+HELD: Final = Gauge("sendlog_held_records", "Records in hand")
