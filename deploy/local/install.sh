@@ -1,0 +1,42 @@
+#!/bin/sh
+# Makes .venv from a lock file, hashes checked, nothing built. Called by make when its stamp is missing:
+#   install.sh LOCK STAMP...
+# Says in one sentence what is missing when it cannot.
+set -eu
+lock=$1
+shift
+
+fail() {
+    echo "sendlog: $1" >&2
+    exit 1
+}
+
+new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
+
+find_python() {
+    for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python; do
+        if "$candidate" -c "$new_enough" >/dev/null 2>&1; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+if ! .venv/bin/python -c "$new_enough; import pip" >/dev/null 2>&1; then
+    python=$(find_python)
+    [ -n "$python" ] || fail "Python 3.11 or newer is needed and was not found: install it, or say which with PYTHON=/path/to/python3"
+    "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
+        fail "Python's venv module is missing: install it (Debian and Ubuntu: apt install python3-venv)"
+    echo "Making .venv with $("$python" --version) ..."
+    "$python" -m venv --clear .venv || fail ".venv could not be made: see above"
+fi
+
+echo "Installing what $lock names ..."
+pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_REQUIRE_VIRTUALENV=1 .venv/bin/python -m pip --quiet install --no-deps"
+$pip --require-hashes --only-binary :all: -r "$lock" || fail "the packages could not be installed: see above"
+if ! said=$($pip --no-build-isolation --editable . 2>&1); then
+    echo "$said" >&2
+    fail "Sendlog itself could not be installed into .venv: see above"
+fi
+rm -f .venv/installed-*
+touch "$@"
