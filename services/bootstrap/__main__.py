@@ -23,6 +23,11 @@ if __name__ == "__main__":
     telemetry.configure("bootstrap")
     try:
         asyncio.run(main())
-    except (settings.SettingsError, BrokerUnavailable, database.MigrationError, *postgres.UNAVAILABLE) as error:
+    except (
+        settings.SettingsError,
+        BrokerUnavailable,
+        database.MigrationError,
+        *postgres.UNAVAILABLE,
+    ) as error:
         structlog.get_logger().error("bootstrap_failed", error=str(error))
         sys.exit(f"bootstrap: {error}")

@@ -106,9 +106,9 @@ async def _ask(
     except (nats.errors.Error, TimeoutError, OSError) as error:
         raise log.BrokerUnavailable(f"{what}: {error!r}") from error
     decoded: dict[str, Any] = msgspec.json.decode(answer.data)
-    error = decoded.get("error")
-    if error and missing_is_none and error.get("code") == 404:
+    refusal = decoded.get("error")
+    if refusal and missing_is_none and refusal.get("code") == 404:
         return None
-    if error:
-        raise log.BrokerUnavailable(f"{what}: {error.get('description')}")
+    if refusal:
+        raise log.BrokerUnavailable(f"{what}: {refusal.get('description')}")
     return decoded

@@ -46,7 +46,9 @@ async def _run_once(connection: asyncpg.Connection, service: str, path: Path) ->
     if known == digest:
         return
     if known is not None:
-        raise MigrationError(f"{service}/{path.name} was changed after it had run; write a new migration instead")
+        raise MigrationError(
+            f"{service}/{path.name} was changed after it had run; write a new migration instead"
+        )
     try:
         async with connection.transaction():
             await connection.execute(_SQL["act_as"].format(service=service))

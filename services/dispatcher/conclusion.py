@@ -5,6 +5,7 @@ attempt is burnt. What happens after the final dot without an answer is decided 
 """
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -45,7 +46,7 @@ def conclude(claim: Claim, outcome: Outcome, now: datetime, jitter: float) -> de
     """Return the event this attempt comes to. `jitter` is within [-1, 1]."""
     waits = is_accounts_fault(outcome)
     results = tuple(_result(reply, outcome, waits) for reply in outcome.replies)
-    common = {
+    common: dict[str, Any] = {
         "occurred_at": now,
         "round": claim.stand.round,
         "attempt": claim.attempt,
@@ -66,7 +67,7 @@ def conclude(claim: Claim, outcome: Outcome, now: datetime, jitter: float) -> de
 def _deferred(
     claim: Claim,
     outcome: Outcome,
-    common: dict[str, object],
+    common: dict[str, Any],
     results: tuple[RecipientResult, ...],
     now: datetime,
     jitter: float,

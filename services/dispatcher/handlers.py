@@ -9,7 +9,8 @@ import random
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from enum import Enum, auto
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -36,29 +37,57 @@ ACCOUNT_RETRY: Final = timedelta(minutes=5)
 _OUTCOMES: Final = uuid.UUID("6f0c3a52-8a0e-4a8a-9d53-0d1f6f5b1c11")
 
 
+class Phase(Enum):
+    """How far a task has come, for a stop: waiting costs nobody, past the final dot nothing may be cut off."""
+
+    WAITING = auto()
+    CLAIMED = auto()
+    DOTTED = auto()
+
+
 class Handlers:
     """Turns records in hand into attempts, one task each."""
 
     def __init__(self, house: House, voice: Voice, store: ContentStore) -> None:
         self._house, self._voice, self._store = house, voice, store
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Phase] = {}
 
     async def take(self, batch: list[Delivery]) -> None:
         """Begin with every record; each is settled by its own task."""
         for delivery in batch:
             task = asyncio.create_task(self._guarded(delivery))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = Phase.WAITING
+            task.add_done_callback(self._tasks.pop)
 
-    async def drain(self) -> None:
-        """Wait until no task is left; call after the consumer has stopped taking."""
+    async def stop(self, grace: float) -> None:
+        """Give back what is not claimed, finish what is within `grace` seconds, and never cut off a final dot.
+
+        Call after the consumer has stopped taking. What is given back after its claim is taken over.
+        """
+        self._cancel(Phase.WAITING)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=grace)
+        self._cancel(Phase.CLAIMED)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _cancel(self, phase: "Phase") -> None:
+        for task, reached in list(self._tasks.items()):
+            if reached is phase:
+                task.cancel()
+
+    def _reached(self, phase: "Phase") -> None:
+        task = asyncio.current_task()
+        if task in self._tasks:
+            self._tasks[task] = phase
 
     async def _guarded(self, delivery: Delivery) -> None:
         """Handle one record; what is our own fault is logged once and the record comes again."""
         item = delivery.record
         try:
             await self._handle(delivery)
+        except asyncio.CancelledError:
+            await delivery.retry(0)
+            raise
         except (Unconfirmed, BrokerUnavailable, ContentUnavailable) as error:
             logger.warning("will_come_again", email_id=item.email_id, error=str(error))
             await delivery.retry(min(60.0, 2.0**delivery.delivered))
@@ -71,7 +100,11 @@ class Handlers:
         if stand is None:
             return
         lane = await self._house.lane(delivery.record.workspace, stand.email.account_id)
-        if lane.held >= lane.may_hold() and delivery.record.event.name == "requested" and not stand.after_claim:
+        if (
+            lane.held >= lane.may_hold()
+            and delivery.record.event.name == "requested"
+            and not stand.after_claim
+        ):
             await self._defer(delivery, stand, reasons.NO_SLOT, timedelta(0))
             return
         with self._house.holding(lane):
@@ -123,10 +156,9 @@ class Handlers:
             return
         claim_id = uuid.uuid4().hex
         self._voice.own(claim_id)
+        self._reached(Phase.CLAIMED)
         try:
-            claimed = await self._voice.say(
-                delivery, stand, claim_id, lambda s: _sending(s, claim_id)
-            )
+            claimed = await self._voice.say(delivery, stand, claim_id, lambda s: _sending(s, claim_id))
             if claimed is None:
                 return
             delivery.claimed(_monotonic())
@@ -147,7 +179,10 @@ class Handlers:
         """Talk SMTP; whatever comes of it is an outcome."""
 
         def still_ours() -> bool:
-            return delivery.is_held_safely(_monotonic())
+            ours = delivery.is_held_safely(_monotonic())
+            if ours:
+                self._reached(Phase.DOTTED)
+            return ours
 
         try:
             async with lane.pool.session() as session:
@@ -178,9 +213,7 @@ class Handlers:
         metrics.DEFERRED.labels(reason.code).inc()
         await self._settle(delivery, stand, lambda s: _deferred(s, reason, wait))
 
-    async def _settle(
-        self, delivery: Delivery, stand: Stand, make: Callable[[Stand], said.Outcome]
-    ) -> None:
+    async def _settle(self, delivery: Delivery, stand: Stand, make: Callable[[Stand], said.Outcome]) -> None:
         """Say what was decided without an attempt, then ack."""
         if await self._voice.say(delivery, stand, uuid.uuid4().hex, make) is not None:
             await delivery.ack()
@@ -210,16 +243,19 @@ def _failed(stand: Stand, reason: Reason) -> said.Outcome:
         said.RecipientResult(address=a, status="failed", category=reason.category, text=reason.message)
         for a in stand.waiting()
     )
-    common = {"occurred_at": _now(), "round": stand.round, "attempt": stand.attempts, "recipients": results}
+    common: dict[str, Any] = {
+        "occurred_at": _now(),
+        "round": stand.round,
+        "attempt": stand.attempts,
+        "recipients": results,
+    }
     if any(result.status == "sent" for result in stand.results):
         return said.Sent(**common)
     return said.Failed(**common, reason=reason)
 
 
 def _unconfirmed(stand: Stand, reason: Reason) -> said.Unconfirmed:
-    return said.Unconfirmed(
-        occurred_at=_now(), round=stand.round, attempt=stand.attempts, reason=reason
-    )
+    return said.Unconfirmed(occurred_at=_now(), round=stand.round, attempt=stand.attempts, reason=reason)
 
 
 def _deferred(stand: Stand, reason: Reason, wait: timedelta) -> said.Deferred:

@@ -95,11 +95,11 @@ class House:
 
     def _open(self, key: str, account: Account | None) -> Lane:
         server = self._server_or_none(account)
-        lane = Lane(account, Pool(server or NOWHERE, 0, allowed=self._allowed), limits.Limiter(self._ledgers, key))
-        lane.secret_readable = server is not None
-        lane.lease = leases.Lease(
-            self._leases, key, self._me, lambda: lane.connections, lane.pool.set_limit
+        lane = Lane(
+            account, Pool(server or NOWHERE, 0, allowed=self._allowed), limits.Limiter(self._ledgers, key)
         )
+        lane.secret_readable = server is not None
+        lane.lease = leases.Lease(self._leases, key, self._me, lambda: lane.connections, lane.pool.set_limit)
         lane.lease_task = asyncio.create_task(lane.lease.keep(), name=f"lease-{key}")
         self._lanes[key] = lane
         return lane

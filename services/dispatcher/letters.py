@@ -36,32 +36,25 @@ def envelope(
     email: email_.Email, content: email_.Content, recipients: tuple[str, ...], email_id: str
 ) -> Envelope:
     """Return the envelope and message for these recipients."""
-    message = composing.compose(
-        composing.Letter(
-            message_id=email.message_id,
-            date=email.date,
-            from_address=email.from_.address,
-            from_name=email.from_.name,
-            to=_pairs(email.to),
-            cc=_pairs(email.cc),
-            reply_to=_pairs(email.reply_to),
-            subject=email.subject,
-            html=content.html,
-            text=content.text,
-            headers=list(email.headers),
-            boundary=email.boundary,
-        )
+    letter = composing.Letter(
+        message_id=email.message_id,
+        date=email.date,
+        from_address=email.from_.address,
+        from_name=email.from_.name,
+        to=email.to,
+        cc=email.cc,
+        reply_to=email.reply_to,
+        subject=email.subject,
+        html=content.html,
+        text=content.text,
+        headers=email.headers,
+        boundary=email.boundary,
     )
-    in_headers = (email.from_, *email.to, *email.cc, *email.reply_to)
     return Envelope(
         mail_from=address.to_ascii_domain(email.from_.address),
         recipients=[address.to_ascii_domain(recipient) for recipient in recipients],
-        message=message,
+        message=composing.compose(letter),
         envid=email_id,
         notify="SUCCESS,FAILURE,DELAY" if email.tracking.delivery else None,
-        smtputf8=any(address.needs_smtputf8(mailbox.address) for mailbox in in_headers),
+        smtputf8=composing.needs_smtputf8(letter),
     )
-
-
-def _pairs(mailboxes: tuple[address.Mailbox, ...]) -> list[tuple[str, str]]:
-    return [(mailbox.name, mailbox.address) for mailbox in mailboxes]

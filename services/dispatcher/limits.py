@@ -66,6 +66,8 @@ def reserve(ledger: Ledger, limits: Limits, wanted: int, now: float) -> tuple[li
     if start - now > WAIT_AT_MOST:
         raise Full("per_second" if limits.per_second else "per_minute", start)
     count = max(1, min(wanted, int(CHUNK_SECONDS / step) if step else wanted))
+    if step:  # no chunk reaches into the next hour, or it would be counted in the wrong one
+        count = min(count, max(1, int((3600 - start % 3600) / step)))
     counted: dict[str, Window] = {}
     for name, length in _WINDOWS:
         limit = getattr(limits, name)

@@ -64,7 +64,9 @@ HOLDER_DIED: Final = _ends(
 
 def rate_limited(limit: str) -> Reason:
     """Return the reason for waiting because of the account's own limit, such as `per_day`."""
-    return _waits("rate_limited", f"the account's limit {limit} is reached", "none; raise the limit if it is wrong")
+    return _waits(
+        "rate_limited", f"the account's limit {limit} is reached", "none; raise the limit if it is wrong"
+    )
 
 
 def breaker_open(last_error: str) -> Reason:
@@ -83,7 +85,11 @@ _KINDS: Final = {
         "network",
         "the operator must name the network in SENDLOG_ALLOW_NETWORKS",
     ),
-    "certificate": ("tls_certificate", "tls", "check the server's certificate, or give the account its tls_ca"),
+    "certificate": (
+        "tls_certificate",
+        "tls",
+        "check the server's certificate, or give the account its tls_ca",
+    ),
     "tls_unavailable": ("tls_unavailable", "tls", "check the account's port and TLS mode"),
     "auth_unavailable": ("auth_unavailable", "authentication", "check the account's auth method"),
     "aborted": ("aborted", "internal", "none; it is tried again"),

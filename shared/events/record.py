@@ -5,7 +5,7 @@ payload is only what happened. What this version does not know is reported as su
 """
 
 from datetime import UTC, datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 
@@ -93,7 +93,7 @@ def decode(subject: str, head: dict[str, str] | None, data: bytes, sequence: int
     if decoder is None:
         raise UnknownEvent(f"{subject}: event type {kind} is not known here")
     try:
-        event = cast(Event, decoder.decode(data))
+        event = decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Undecodable(f"{subject}: {kind}: {error}") from error
     if parts[3] != event.name:
@@ -109,13 +109,15 @@ def decode(subject: str, head: dict[str, str] | None, data: bytes, sequence: int
     )
 
 
-def decode_archived(workspace: str, email_id: str, event_id: str, kind: str, data: bytes, sequence: int) -> Record:
+def decode_archived(
+    workspace: str, email_id: str, event_id: str, kind: str, data: bytes, sequence: int
+) -> Record:
     """Return a record from the archive, where `kind` is the CloudEvents type. Raises as `decode`."""
     decoder = _decoders.get(kind)
     if decoder is None:
         raise UnknownEvent(f"archive: event type {kind} is not known here")
     try:
-        event = cast(Event, decoder.decode(data))
+        event = decoder.decode(data)
     except msgspec.MsgspecError as error:
         raise Undecodable(f"archive: {kind}: {error}") from error
     return Record(WorkspaceId(workspace), EmailId(email_id), EventId(event_id), event, sequence)

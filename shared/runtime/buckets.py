@@ -114,7 +114,9 @@ class Bucket(Generic[T]):
 
     async def _write(self, key: str, data: bytes, headers: dict[str, str], value: T | None) -> int:
         try:
-            ack = await self._client.jetstream(timeout=2).publish(f"$KV.{self._name}.{key}", data, headers=headers)
+            ack = await self._client.jetstream(timeout=2).publish(
+                f"$KV.{self._name}.{key}", data, headers=headers
+            )
         except nats.js.errors.APIError as error:
             if error.err_code == 10071:
                 raise Changed(key) from error
@@ -154,7 +156,7 @@ class Bucket(Generic[T]):
                 found.add(entry.key)
                 self._take(entry)
         finally:
-            await watcher.stop()
+            await watcher.stop()  # type: ignore[no-untyped-call]
         for key in set(self._entries) - found:
             if self._entries[key][0] <= last:
                 self._forget(key, last)

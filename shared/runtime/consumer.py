@@ -6,6 +6,7 @@ is in hand is kept alive by answered heartbeats, so a killed process's records a
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -31,7 +32,9 @@ class Delivery:
 
     __slots__ = ("_consumer", "_lapsed", "alive_at", "delivered", "record", "reply", "settled")
 
-    def __init__(self, consumer: "Consumer", item: record.Record, reply: str, delivered: int, now: float) -> None:
+    def __init__(
+        self, consumer: "Consumer", item: record.Record, reply: str, delivered: int, now: float
+    ) -> None:
         self._consumer = consumer
         self.record = item
         self.reply = reply
@@ -63,7 +66,7 @@ class Delivery:
 
     def is_held_safely(self, now: float) -> bool:
         """Say whether no gap since the claim was so long that somebody else may have the record."""
-        return not self._lapsed and now - self.alive_at < topology.ACK_WAIT / 2
+        return not (self.settled or self._lapsed) and now - self.alive_at < topology.ACK_WAIT / 2
 
 
 Handle = Callable[[list[Delivery]], Awaitable[None]]
@@ -72,9 +75,8 @@ Handle = Callable[[list[Delivery]], Awaitable[None]]
 class Consumer:
     """Feeds one service with batches from its durable consumer.
 
-    `handle` gets up to `batch` deliveries and settles each; what it leaves unsettled without having
-    kept it (`keeps=True`) is given back when it raises. With `keeps=True` the handler returns at once
-    and settles later; heartbeats go on until it does.
+    `handle` gets up to `batch` deliveries and settles each, at once or later; heartbeats go on until it
+    does. What is unsettled when it raises is given back.
     """
 
     def __init__(
@@ -86,18 +88,17 @@ class Consumer:
         *,
         batch: int = 512,
         linger: float = 0.0,
-        keeps: bool = False,
     ) -> None:
         self._log = log
         self._durable = durable
         self._handle = handle
         self._batch = batch
         self._linger = linger
-        self._keeps = keeps
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
         self._held: dict[int, Delivery] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._accepting = True
+        self._empty = asyncio.Event()
         self._redelivered = metrics.REDELIVERED.labels(durable.name)
         self._consumed = metrics.CONSUMED.labels(durable.name)
         self._handling = metrics.HANDLING.labels(durable.name)
@@ -125,12 +126,16 @@ class Consumer:
             asyncio.create_task(self._beat(), name=f"{self._durable.name}-heartbeat"),
         ]
 
-    async def stop(self, grace: float) -> None:
-        """Take nothing new, wait up to `grace` seconds for what is in hand, give the rest back."""
+    def pause(self) -> None:
+        """Take nothing new from now on; what arrives is given back."""
         self._accepting = False
-        deadline = asyncio.get_running_loop().time() + grace
-        while self._held and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Take nothing new, wait up to `grace` seconds for what is in hand, give the rest back."""
+        self.pause()
+        if self._held:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), grace)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -154,6 +159,8 @@ class Consumer:
         delivery.settled = True
         if self._held.get(delivery.record.sequence) is delivery:
             del self._held[delivery.record.sequence]
+        if not self._held:
+            self._empty.set()
 
     async def _take(self, raw: Msg) -> None:
         sequence, delivered = _position(raw.reply)
@@ -174,12 +181,15 @@ class Consumer:
             return
         delivery = Delivery(self, item, raw.reply, delivered, asyncio.get_running_loop().time())
         self._held[sequence] = delivery
+        self._empty.clear()
         self._queue.put_nowait(delivery)
 
     async def set_aside(self, delivery: Delivery, why: Exception) -> None:
         """Dead-letter a record that can never be handled, so that its neighbours go on."""
         item = delivery.record
-        await self._dead_letter(record.nats_subject(item), record.payload(item.event), record.headers(item), why)
+        await self._dead_letter(
+            record.nats_subject(item), record.payload(item.event), record.headers(item), why
+        )
         await self.settle(delivery, TERM)
 
     async def _set_aside(self, raw: Msg, sequence: int, why: Exception) -> None:
@@ -267,7 +277,7 @@ def make_broker(url: str, name: str) -> NatsBroker:
         apply_types=False,
         logger=None,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.2,
+        reconnect_time_wait=0.2,  # type: ignore[arg-type]  # nats-py sleeps it: fractions are fine
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,

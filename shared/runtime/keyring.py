@@ -35,7 +35,9 @@ class Keyring:
     def seal(self, secret: str, workspace: str, account: str) -> str:
         """Return the secret encrypted for one account of one workspace, as `v1.<key id>.<base64>`."""
         nonce = secrets.token_bytes(12)
-        sealed = AESGCM(self._keys[self._current]).encrypt(nonce, secret.encode(), _bound_to(workspace, account))
+        sealed = AESGCM(self._keys[self._current]).encrypt(
+            nonce, secret.encode(), _bound_to(workspace, account)
+        )
         return f"v1.{self._current}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, workspace: str, account: str) -> str:
@@ -43,7 +45,9 @@ class Keyring:
         version, _, rest = sealed.partition(".")
         key_id, _, data = rest.partition(".")
         if version != "v1" or key_id not in self._keys:
-            raise KeyringError(f"keyring: no key {key_id!r}; restore the keyring file this secret was sealed with")
+            raise KeyringError(
+                f"keyring: no key {key_id!r}; restore the keyring file this secret was sealed with"
+            )
         raw = base64.urlsafe_b64decode(data)
         try:
             opened = AESGCM(self._keys[key_id]).decrypt(raw[:12], raw[12:], _bound_to(workspace, account))

@@ -71,6 +71,14 @@ class Log:
         info = await self.client.jetstream().stream_info(topology.LOG)
         self.replicas = info.config.num_replicas or 1
 
+    async def write(self, commands: bytes) -> None:
+        """Write protocol lines that were put together by ourselves, in one piece.
+
+        nats-py checks and copies every header of every publish: 16 us a record against 3 us.
+        """
+        await self.client._send_command(commands)
+        await self.client._flush_pending()
+
     async def history(self, workspace: str, email_id: str, *, within: float = 5.0) -> list[record.Record]:
         """Return all records of one email that the log still has, in order, as the leader sees them.
 
@@ -114,7 +122,9 @@ class Log:
         reply = self.inbox.expect(on_answer)
         try:
             ask = {"seq": start, "next_by_subj": subject, "batch": _PAGE}
-            await self.client.publish(f"$JS.API.DIRECT.GET.{topology.LOG}", json.dumps(ask).encode(), reply=reply)
+            await self.client.publish(
+                f"$JS.API.DIRECT.GET.{topology.LOG}", json.dumps(ask).encode(), reply=reply
+            )
             pending = await done
         finally:
             self.inbox.forget(reply)
@@ -143,9 +153,7 @@ def _decode(subject: str, head: dict[str, str], data: bytes, sequence: int) -> r
         _, workspace, email_id, *_ = subject.split(".")
         unknown = base.Unknown(occurred_at=datetime.fromtimestamp(0, UTC))
         event_id = base.EventId(head.get("ce-id", ""))
-        return record.Record(
-            base.WorkspaceId(workspace), base.EmailId(email_id), event_id, unknown, sequence
-        )
+        return record.Record(base.WorkspaceId(workspace), base.EmailId(email_id), event_id, unknown, sequence)
 
 
 def parse_headers_fast(client: Client) -> None:

@@ -28,7 +28,9 @@ def statements(path: Path) -> dict[str, str]:
     return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-async def connect(url: str, *, size: int, statement_timeout: float = 30.0, lazy: bool = False) -> asyncpg.Pool:
+async def connect(
+    url: str, *, size: int, statement_timeout: float = 30.0, lazy: bool = False
+) -> asyncpg.Pool:
     """Return a pool of up to `size` connections; `lazy` opens none until one is needed.
 
     Raises: one of UNAVAILABLE when the database does not answer.

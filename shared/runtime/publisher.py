@@ -6,66 +6,25 @@ Every future ends: with a sequence, a conflict, or "unconfirmed" when its time i
 """
 
 import asyncio
-import uuid
 from collections import deque
 from typing import Final
 
 import nats
 import structlog
-from nats.aio.msg import Msg
 
 from shared.events import record
+from shared.runtime import appending, metrics
 from shared.runtime import log as log_
-from shared.runtime import metrics
+from shared.runtime.appending import Conflict, Entry, LogFull, Refused, Unconfirmed
+
+__all__ = ["Conflict", "LogFull", "Publisher", "Refused", "Unconfirmed"]
 
 logger = structlog.get_logger(__name__)
-
 BATCH_FROM: Final = 16
 BATCH_LIMIT: Final = 512
 BATCH_BYTES: Final = 16 * 1024 * 1024
 BUFFER_BYTES: Final = 64 * 1024 * 1024
-ANSWER_WITHIN: Final = 5.0
 RETRY_AFTER: Final = 0.25
-WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
-STREAM_FULL: Final = frozenset({10077, 10023, 10047, 10028})
-
-
-class Conflict(Exception):
-    """Somebody else wrote to this email first: read its records, fold, decide again."""
-
-
-class Unconfirmed(Exception):
-    """The broker did not confirm in time: the record may or may not be in the log."""
-
-
-class LogFull(Unconfirmed):
-    """The broker has no room for the record (or its disk is full)."""
-
-
-class Refused(Exception):
-    """The broker refused the record for a reason that no repeat will change."""
-
-
-class Entry:
-    """One record on its way into the log, and the future its writer waits on."""
-
-    __slots__ = ("deadline", "done", "email", "guard", "head", "last_error", "payload", "record", "subject", "tries")
-
-    def __init__(self, item: record.Record, guard: int | None, within: float) -> None:
-        loop = asyncio.get_running_loop()
-        self.record = item
-        self.email = (item.workspace, item.email_id)
-        self.subject = record.nats_subject(item)
-        self.payload = record.payload(item.event)
-        self.head = record.headers(item)
-        self.guard = guard
-        if guard is not None:
-            self.head["Nats-Expected-Last-Subject-Sequence"] = str(guard)
-            self.head["Nats-Expected-Last-Subject-Sequence-Subject"] = record.history_subject(*self.email)
-        self.deadline = loop.time() + within
-        self.done: asyncio.Future[int] = loop.create_future()
-        self.tries = 0
-        self.last_error: str | None = None
 
 
 class Publisher:
@@ -78,7 +37,6 @@ class Publisher:
         self._bytes = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
-        self._room.set()
         self._busy = False
         self._waiting: set[Entry] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -93,13 +51,10 @@ class Publisher:
 
     async def stop(self) -> None:
         """Flush what is queued, then end. Call after the last `append`."""
-        while self._waiting and self._tasks and not self._tasks[0].done():
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*(entry.done for entry in self._waiting), return_exceptions=True)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for entry in self._waiting:
-            _fail(entry, Unconfirmed("the process is stopping"))
 
     async def append(self, item: record.Record, *, guard: int | None = None, within: float = 30.0) -> int:
         """Append one record and return its sequence once the broker has it on disk.
@@ -110,9 +65,9 @@ class Publisher:
         Raises: Conflict, Unconfirmed (also LogFull) after `within` seconds, Refused.
         """
         entry = Entry(item, guard, within)
-        size = len(entry.payload) + 512
-        await self._make_room(size, within)
-        self._bytes += size
+        if self._bytes and self._bytes + entry.size > BUFFER_BYTES:
+            await self._make_room(entry.size, within)
+        self._bytes += entry.size
         self._waiting.add(entry)
         self._queue.append(entry)
         self._wake.set()
@@ -120,7 +75,7 @@ class Publisher:
             return await entry.done
         finally:
             self._waiting.discard(entry)
-            self._bytes -= size
+            self._bytes -= entry.size
             self._room.set()
 
     async def _make_room(self, size: int, within: float) -> None:
@@ -140,7 +95,7 @@ class Publisher:
             await asyncio.sleep(0.1)
             now = loop.time()
             for entry in [entry for entry in self._waiting if entry.deadline < now]:
-                _fail(entry, Unconfirmed(entry.last_error or "the broker did not answer in time"))
+                entry.fail(Unconfirmed(entry.last_error or "the broker did not answer in time"))
 
     async def _flush_for_ever(self) -> None:
         while True:
@@ -168,141 +123,34 @@ class Publisher:
                 left.append(entry)
                 continue
             emails.add(entry.email)
-            size += len(entry.payload)
+            size += entry.size
             flush.append(entry)
         self._queue.extendleft(reversed(left))
         return flush
 
     async def _flush(self, flush: list[Entry]) -> None:
         try:
-            if not self._log.client.is_connected:
-                raise Unconfirmed("the broker is not connected")
-            if len(flush) >= BATCH_FROM and self._log.replicas == 1 and await self._flush_as_batch(flush):
-                self.problem = None
-                return
-            await self._flush_singly(flush)
+            problem = await self._send(flush)
         except (Unconfirmed, nats.errors.Error, OSError) as error:
-            await self._try_again(flush, error)
+            problem = error
+        self.problem = None if problem is None else str(problem) or repr(problem)
+        if problem is not None:
+            await self._try_again(flush)
 
-    async def _try_again(self, flush: list[Entry], error: Exception) -> None:
-        """Put back what is still waiting and give the broker a moment."""
-        self.problem = str(error) or repr(error)
+    async def _send(self, flush: list[Entry]) -> Exception | None:
+        if not self._log.client.is_connected:
+            return Unconfirmed("the broker is not connected")
+        batched = len(flush) >= BATCH_FROM and self._log.replicas == 1
+        if batched and await appending.as_batch(self._log, flush):
+            return None
+        return await appending.singly(self._log, flush)
+
+    async def _try_again(self, flush: list[Entry]) -> None:
+        """Put back what has no verdict and give the broker a moment."""
         metrics.APPEND_RETRIES.inc()
+        logger.debug("flush_repeated", records=len(flush), problem=self.problem)
         for entry in flush:
             entry.last_error = self.problem
         self._queue.extendleft(reversed([entry for entry in flush if not entry.done.done()]))
         self._wake.set()
         await asyncio.sleep(RETRY_AFTER)
-
-    async def _flush_as_batch(self, flush: list[Entry]) -> bool:
-        """Append all in one atomic batch; False when the broker refused it because of one record."""
-        batch_id = uuid.uuid4().hex
-        last = len(flush)
-        answers: list[asyncio.Future[bytes]] = []
-        replies: list[str] = []
-        for number, entry in enumerate(flush, 1):
-            head = {**entry.head, "Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
-            reply = ""
-            if number in (1, last):
-                answer, reply = self._expect()
-                answers.append(answer)
-                replies.append(reply)
-            if number == last:
-                head["Nats-Batch-Commit"] = "1"
-            entry.tries += 1
-            await self._log.client.publish(entry.subject, entry.payload, reply=reply, headers=head)
-        ack = await self._batch_answer(answers, replies)
-        if ack.error is None:
-            metrics.APPENDS.inc(last)
-            for offset, entry in enumerate(flush):
-                _settle(entry, ack.seq - last + 1 + offset)
-            return True
-        if ack.error.err_code in STREAM_FULL:
-            raise LogFull(ack.error.description)
-        logger.debug("batch_refused", error=ack.error.description, records=last)
-        for entry in flush:  # a refused batch stored nothing: what follows is a first try again
-            entry.tries -= 1
-        return False
-
-    async def _batch_answer(self, answers: list["asyncio.Future[bytes]"], replies: list[str]) -> log_.PubAck:
-        """Return the commit's answer, or the first record's when that one was refused already."""
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                opened = await answers[0]
-                if opened:
-                    return log_.decode_ack(opened)
-                return log_.decode_ack(await answers[1])
-        except TimeoutError:
-            raise Unconfirmed("the broker did not answer to a batch in time") from None
-        finally:
-            for reply in replies:
-                self._log.inbox.forget(reply)
-
-    def _expect(self) -> tuple["asyncio.Future[bytes]", str]:
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-        def on_answer(message: Msg) -> None:
-            if not answer.done():
-                if (message.headers or {}).get("Status") == "503":
-                    answer.set_exception(Unconfirmed("no broker serves the log right now"))
-                else:
-                    answer.set_result(message.data)
-
-        return answer, self._log.inbox.expect(on_answer)
-
-    async def _flush_singly(self, flush: list[Entry]) -> None:
-        """Append each on its own, all in one window; every record gets its own verdict."""
-        results = await asyncio.gather(*(self._publish(entry) for entry in flush), return_exceptions=True)
-        waiting = [entry for entry in flush if not entry.done.done()]
-        errors = [error for error in results if isinstance(error, BaseException)]
-        for error in errors:
-            if not isinstance(error, Unconfirmed | nats.errors.Error | OSError):
-                raise error
-        if waiting and errors:
-            await self._try_again(waiting, errors[0] if isinstance(errors[0], Exception) else Unconfirmed())
-        elif not errors:
-            self.problem = None
-
-    async def _publish(self, entry: Entry) -> None:
-        answer, reply = self._expect()
-        entry.tries += 1
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                await self._log.client.publish(entry.subject, entry.payload, reply=reply, headers=entry.head)
-                ack = log_.decode_ack(await answer)
-        except TimeoutError:
-            raise Unconfirmed("the broker did not answer in time") from None
-        finally:
-            self._log.inbox.forget(reply)
-        if ack.error is None:
-            metrics.APPENDS.inc()
-            _settle(entry, ack.seq)
-        elif ack.error.err_code in WRONG_LAST_SEQUENCE:
-            await self._conflict(entry, ack.error.description)
-        elif ack.error.err_code in STREAM_FULL or ack.error.code >= 500:
-            raise LogFull(ack.error.description)
-        else:
-            _fail(entry, Refused(f"{entry.subject}: {ack.error.description}"))
-
-    async def _conflict(self, entry: Entry, why: str) -> None:
-        """Tell a lost race from a lost answer: a repeated record may have met itself."""
-        if entry.tries > 1:
-            try:
-                for item in await self._log.history(*entry.email):
-                    if item.event_id == entry.record.event_id:
-                        _settle(entry, item.sequence)
-                        return
-            except log_.BrokerUnavailable as error:
-                raise Unconfirmed(str(error)) from error
-        metrics.CONFLICTS.inc()
-        _fail(entry, Conflict(f"{entry.subject}: {why}"))
-
-
-def _settle(entry: Entry, sequence: int) -> None:
-    if not entry.done.done():
-        entry.done.set_result(sequence)
-
-
-def _fail(entry: Entry, error: Exception) -> None:
-    if not entry.done.done():
-        entry.done.set_exception(error)

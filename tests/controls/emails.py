@@ -1,0 +1,53 @@
+"""Sample emails and records, as small as the test that uses them allows."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from shared.events import email, record, submission
+from shared.events.base import AccountId, EmailId, EventId, WorkspaceId
+from shared.mail.address import Mailbox
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+ACCOUNT = AccountId("0e6a3a52-0000-4000-8000-000000000001")
+WORKSPACE = WorkspaceId("default")
+
+
+def an_email(*to: str, text: str = "Hello.", **fields: object) -> email.Email:
+    """Return an accepted email to these addresses."""
+    values: dict[str, object] = {
+        "message_id": f"<{uuid.uuid4()}@sendlog.test>",
+        "date": NOON,
+        "boundary": "b" * 24,
+        "from_": Mailbox("hello@sendlog.test", "Sendlog"),
+        "to": tuple(Mailbox(address) for address in to or ("ann@world.test",)),
+        "subject": "Welcome",
+        "body": email.pack(email.Content(text=text)),
+        "account_id": ACCOUNT,
+    }
+    return email.Email(**(values | fields))  # type: ignore[arg-type]
+
+
+def a_request(
+    *to: str, release: submission.Release = "now", at: datetime | None = None, **fields: object
+) -> record.Record:
+    """Return the record of an email just requested; `at` is when (default: now)."""
+    event = submission.Requested(
+        occurred_at=at or datetime.now(UTC), release=release, email=an_email(*to, **fields)
+    )
+    return a_record(event)
+
+
+def a_record(event: object, *, email_id: str | None = None, sequence: int = 0) -> record.Record:
+    """Return an event as a record of one email."""
+    return record.Record(
+        WORKSPACE,
+        EmailId(email_id or str(uuid.uuid4())),
+        EventId(str(uuid.uuid4())),
+        event,  # type: ignore[arg-type]
+        sequence,
+    )
+
+
+def minutes(count: float) -> timedelta:
+    """Return a duration in minutes."""
+    return timedelta(minutes=count)
