@@ -25,6 +25,7 @@ BATCH_LIMIT: Final = 512
 BATCH_BYTES: Final = 16 * 1024 * 1024
 BUFFER_BYTES: Final = 64 * 1024 * 1024
 RETRY_AFTER: Final = 0.25
+PROBLEM_FADES: Final = 5.0
 
 
 class Publisher:
@@ -40,7 +41,14 @@ class Publisher:
         self._busy = False
         self._waiting: set[Entry] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self.problem: str | None = None
+        self._problem: tuple[float, str] | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Return why the last flush failed, unless that is so long ago that nothing is known any more."""
+        if self._problem is None or asyncio.get_running_loop().time() - self._problem[0] > PROBLEM_FADES:
+            return None
+        return self._problem[1]
 
     def start(self) -> None:
         """Begin flushing; call once in a running loop."""
@@ -133,9 +141,11 @@ class Publisher:
             problem = await self._send(flush)
         except (Unconfirmed, nats.errors.Error, OSError) as error:
             problem = error
-        self.problem = None if problem is None else str(problem) or repr(problem)
+        self._problem = None
         if problem is not None:
-            await self._try_again(flush)
+            why = str(problem) or repr(problem)
+            self._problem = (asyncio.get_running_loop().time(), why)
+            await self._try_again(flush, why)
 
     async def _send(self, flush: list[Entry]) -> Exception | None:
         if not self._log.client.is_connected:
@@ -145,12 +155,12 @@ class Publisher:
             return None
         return await appending.singly(self._log, flush)
 
-    async def _try_again(self, flush: list[Entry]) -> None:
+    async def _try_again(self, flush: list[Entry], why: str) -> None:
         """Put back what has no verdict and give the broker a moment."""
         metrics.APPEND_RETRIES.inc()
-        logger.debug("flush_repeated", records=len(flush), problem=self.problem)
+        logger.debug("flush_repeated", records=len(flush), problem=why)
         for entry in flush:
-            entry.last_error = self.problem
+            entry.last_error = why
         self._queue.extendleft(reversed([entry for entry in flush if not entry.done.done()]))
         self._wake.set()
         await asyncio.sleep(RETRY_AFTER)
