@@ -1,0 +1,88 @@
+"""Owns what a handler is given and what it gives back: the request with its key, the parts it may use, the reply.
+
+Whatever stands in a Request has passed: the key is valid and may do this, the body is within its limits.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+from multidict import CIMultiDictProxy
+from nats.aio.client import Client
+
+from services.gateway.settings import Settings
+from shared.runtime.buckets import Bucket
+from shared.runtime.configuration import Account, ApiKey, Workspace
+from shared.runtime.content import ContentStore
+from shared.runtime.keyring import Keyring
+from shared.runtime.log import Log
+from shared.runtime.outgoing import Networks
+from shared.runtime.publisher import Publisher
+
+
+class KeyUse(msgspec.Struct, frozen=True):
+    """When a key was last used, to the minute; apart from the key, so that using one changes no key."""
+
+    last_used_at: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """The running parts a handler works with; `app.build` makes them.
+
+    `log_has_room` is false from 90 % of the log's size on (or when the broker says it is full): what is left
+    belongs to mail already accepted, so new mail is answered 503. `pool` opens no connection until it is
+    used, and every use may raise one of `postgres.UNAVAILABLE`.
+    """
+
+    settings: Settings
+    client: Client
+    log: Log
+    publisher: Publisher
+    pool: asyncpg.Pool
+    keys: Bucket[ApiKey]
+    key_uses: Bucket[KeyUse]
+    accounts: Bucket[Account]
+    workspaces: Bucket[Workspace]
+    content: ContentStore
+    keyring: Keyring
+    allowed: Networks
+    log_has_room: bool = True
+
+
+@dataclass(slots=True)
+class Request:
+    """One authenticated request.
+
+    `body` is the body as it came (at most `json_bytes`); `data` the struct of `Route.body`, `query` the struct
+    of `Route.query`, both already validated; `path` the ids of the path, each a UUID in lower case.
+    """
+
+    services: Services
+    request_id: str
+    key: ApiKey
+    path: dict[str, str]
+    query: Any
+    headers: CIMultiDictProxy[str]
+    body: bytes = b""
+    data: Any = None
+
+    @property
+    def workspace(self) -> str:
+        """The workspace of the key: nothing is read or written outside of it."""
+        return self.key.workspace
+
+
+@dataclass(slots=True)
+class Reply:
+    """A success: `data` and `meta` as anything msgspec encodes; `status` defaults to the route's."""
+
+    data: Any
+    status: int | None = None
+    meta: Any = None
+    headers: Mapping[str, str] | None = None
+
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]

@@ -1,0 +1,22 @@
+"""What the gateway reads from the environment (SENDLOG_*)."""
+
+import msgspec
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """`json_bytes` bounds a JSON body; `public_url` is where clients and links reach this installation.
+
+    `allow_networks` names networks that may be connected to although they are private (CIDR, comma).
+    """
+
+    nats_url: str
+    database_url: str
+    content_url: str
+    keyring: str
+    health_port: int
+    health_host: str = "127.0.0.1"
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 8080
+    public_url: str = "http://127.0.0.1:8080"
+    allow_networks: str = ""
+    json_bytes: int = 1024 * 1024
