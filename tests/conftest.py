@@ -88,11 +88,17 @@ def own_postgres(home: Path) -> Iterator[servers.PostgresServer]:
 
 
 @pytest.fixture
-def mailbox(home: Path) -> Iterator[servers.MailboxAddress]:
-    """The development mailbox as a process: `.smtp_port`, and `.url` of its HTTP side."""
+def mailbox_process(home: Path) -> Iterator[servers.Mailbox]:
+    """The development mailbox as a process, to be killed and started again."""
     process = servers.Mailbox(home).start()
-    yield process.address
+    yield process
     process.stop()
+
+
+@pytest.fixture
+def mailbox(mailbox_process: servers.Mailbox) -> servers.MailboxAddress:
+    """The development mailbox: `.smtp_port`, and `.url` of its HTTP side."""
+    return mailbox_process.address
 
 
 @pytest.fixture

@@ -7,14 +7,20 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 Outcome = TypeVar("Outcome")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], Outcome | Awaitable[Outcome]], *, within: float = 5.0, every: float = 0.02
-) -> Outcome:
+    condition: Callable[[], Awaitable[Outcome]], *, within: float = ..., every: float = ...
+) -> Outcome: ...
+@overload
+async def eventually(
+    condition: Callable[[], Outcome], *, within: float = ..., every: float = ...
+) -> Outcome: ...
+async def eventually(condition: Callable[[], Any], *, within: float = 5.0, every: float = 0.02) -> Any:
     """Ask `condition` until its answer is truthy, and return that answer.
 
     An AssertionError inside the condition counts as "not yet". Raises AssertionError with the last answer
@@ -24,7 +30,7 @@ async def eventually(
     while True:
         try:
             answer = condition()
-            outcome: Outcome = await answer if inspect.isawaitable(answer) else answer
+            outcome = await answer if inspect.isawaitable(answer) else answer
             complaint = f"the last answer was {outcome!r}"
             if outcome:
                 return outcome

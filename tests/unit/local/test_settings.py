@@ -1,0 +1,23 @@
+"""What the local world reads from its environment."""
+
+import pytest
+
+from deploy.local import settings
+
+
+@pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "80 ", "²"])
+def test_a_port_that_is_none_is_refused_by_its_variable(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENDLOG_GATEWAY_PORT", value)
+    with pytest.raises(settings.Misused, match="SENDLOG_GATEWAY_PORT must be a port number"):
+        settings.read()
+
+
+def test_two_variables_with_one_port_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENDLOG_GATEWAY_PORT", "8025")
+    with pytest.raises(settings.Misused, match="SENDLOG_GATEWAY_PORT and SENDLOG_MAILBOX_PORT are both 8025"):
+        settings.read()
+
+
+def test_state_lives_in_the_checkout_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SENDLOG_HOME", raising=False)
+    assert settings.read().home == settings.ROOT / ".sendlog"
