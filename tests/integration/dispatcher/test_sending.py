@@ -1,0 +1,240 @@
+"""One dispatcher, a real broker and a real SMTP server: what becomes of an email is what is written down."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from shared.events import delivery, submission
+from shared.runtime.log import Log
+from shared.runtime.publisher import Publisher
+from tests.controls import dispatching, runtime
+from tests.controls.dispatching import an_account, history, messages, names
+from tests.controls.emails import a_record, a_request
+from tests.controls.eventually import eventually
+from tests.controls.servers import MailboxAddress, Process
+
+
+class World(NamedTuple):
+    log: Log
+    publisher: Publisher
+    mailbox: MailboxAddress
+    dispatcher: Process
+    home: Path
+    nats: str
+
+
+@pytest.fixture
+async def world(clean_nats: str, mailbox: MailboxAddress, home: Path) -> AsyncIterator[World]:
+    await runtime.bootstrap(clean_nats)
+    async with runtime.open_log(clean_nats) as (log, publisher):
+        await dispatching.store(log, an_account(mailbox.smtp_port))
+        process = dispatching.a_dispatcher(home, clean_nats)
+        await asyncio.to_thread(process.start)
+        try:
+            yield World(log, publisher, mailbox, process, home, clean_nats)
+        finally:
+            await asyncio.to_thread(process.stop)
+
+
+async def test_an_email_arrives_and_its_story_is_in_the_log(world: World) -> None:
+    item = a_request("ann@world.test", text="Zażółć gęślą jaźń\n.\nend")
+    await world.publisher.append(item, guard=0)
+    await eventually(lambda: _has(world, item, ["requested", "sending", "sent"]))
+    (message,) = messages(world.mailbox.url)
+    assert message["mail_from"] == "hello@sendlog.test"
+    assert message["rcpt_to"] == ["ann@world.test"]
+    sent = (await history(world.log, item))[-1].event
+    assert isinstance(sent, delivery.Sent)
+    assert sent.recipients[0].smtp_code == 250
+    assert sent.conversation is not None
+    verbs = [line.verb.split(" ")[0].split(":")[0] for line in sent.conversation.lines]
+    assert "MAIL" in verbs
+    assert "DATA" in verbs
+
+
+async def test_a_refused_recipient_fails_with_the_servers_words(world: World) -> None:
+    item = a_request("550+x@world.test")
+    await world.publisher.append(item, guard=0)
+    await eventually(lambda: _has(world, item, ["requested", "sending", "failed"]))
+    failed = (await history(world.log, item))[-1].event
+    assert isinstance(failed, delivery.Failed)
+    assert failed.reason.code == "550"
+    assert failed.reason.category == "invalid_recipient"
+    assert not failed.reason.retryable
+
+
+async def test_a_temporary_refusal_is_deferred_for_about_a_minute(world: World) -> None:
+    item = a_request("450+x@world.test")
+    await world.publisher.append(item, guard=0)
+    await eventually(lambda: _has(world, item, ["requested", "sending", "deferred"]))
+    deferred = (await history(world.log, item))[-1].event
+    assert isinstance(deferred, delivery.Deferred)
+    wait = deferred.next_attempt_at - deferred.occurred_at
+    assert timedelta(seconds=47) < wait < timedelta(seconds=73)
+    assert deferred.email is not None
+    assert deferred.email.body is not None
+    assert deferred.attempts == 1
+
+
+async def test_three_recipients_end_each_on_their_own(world: World) -> None:
+    item = a_request("ok@world.test", "450+x@world.test", "550+x@world.test")
+    await world.publisher.append(item, guard=0)
+    await eventually(lambda: _has(world, item, ["requested", "sending", "deferred"]))
+    deferred = (await history(world.log, item))[-1].event
+    assert isinstance(deferred, delivery.Deferred)
+    assert [result.status for result in deferred.recipients] == ["sent", "deferred", "failed"]
+    assert await dispatching.raw_status(world.log, item) == "deferred"
+
+
+@pytest.mark.parametrize(
+    ("policy", "recipient", "outcome"),
+    [
+        ("at_least_once", "drop+x@world.test", "deferred"),
+        ("at_most_once", "drop+x@world.test", "deferred"),
+        ("at_least_once", "commitdrop+x@world.test", "deferred"),
+        ("at_most_once", "commitdrop+x@world.test", "unconfirmed"),
+    ],
+)
+async def test_a_lost_answer_is_decided_by_the_accounts_policy(
+    world: World, policy: str, recipient: str, outcome: str
+) -> None:
+    await dispatching.store(world.log, an_account(world.mailbox.smtp_port, ambiguity=policy))
+    await asyncio.sleep(0.7)
+    item = a_request(recipient, text="a line that is not the last one\r\n" * 40_000)
+    await world.publisher.append(item, guard=0)
+    await eventually(lambda: _has(world, item, ["requested", "sending", outcome]))
+
+
+async def test_a_cancelled_email_is_not_sent(world: World) -> None:
+    item = a_request()
+    cancelled = a_record(submission.Cancelled(occurred_at=datetime.now(UTC)), email_id=item.email_id)
+    world.dispatcher.pause()
+    sequence = await world.publisher.append(item, guard=0)
+    await world.publisher.append(cancelled, guard=sequence)
+    world.dispatcher.resume()
+    other = a_request("later@world.test")
+    await world.publisher.append(other, guard=0)
+    await eventually(lambda: _has(world, other, ["requested", "sending", "sent"]))
+    assert await names(world.log, item) == ["requested", "cancelled"]
+    assert len(messages(world.mailbox.url)) == 1
+
+
+async def test_what_is_past_its_deadline_fails_as_expired(world: World) -> None:
+    item = a_request(at=datetime.now(UTC) - timedelta(hours=80))
+    await world.publisher.append(item, guard=0)
+    await eventually(lambda: _has(world, item, ["requested", "failed"]))
+    failed = (await history(world.log, item))[-1].event
+    assert isinstance(failed, delivery.Failed)
+    assert failed.reason.code == "expired"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [("disabled", "account_disabled"), ("deleted", "account_deleted")]
+)
+async def test_mail_of_an_unusable_account_waits_and_says_why(world: World, change: str, code: str) -> None:
+    if change == "disabled":
+        await dispatching.store(world.log, an_account(world.mailbox.smtp_port, disabled=True))
+        item = a_request()
+    else:
+        item = a_request(account_id="0e6a3a52-0000-4000-8000-00000000dead")
+    await asyncio.sleep(0.7)
+    await world.publisher.append(item, guard=0)
+    await eventually(lambda: _has(world, item, ["requested", "deferred"]))
+    deferred = (await history(world.log, item))[-1].event
+    assert isinstance(deferred, delivery.Deferred)
+    assert (deferred.reason.code, deferred.attempts) == (code, 0)
+
+
+async def test_a_server_that_does_not_answer_trips_the_breaker_and_burns_no_attempt(world: World) -> None:
+    await dispatching.store(world.log, an_account(9))  # nobody listens on discard
+    await asyncio.sleep(0.7)
+    items = [a_request() for _ in range(8)]
+    for item in items:
+        await world.publisher.append(item, guard=0)
+        await eventually(lambda item=item: _last_is(world, item, "deferred"))
+    last = (await history(world.log, items[-1]))[-1].event
+    assert isinstance(last, delivery.Deferred)
+    assert last.reason.code == "breaker_open"
+    for item in items:
+        deferred = (await history(world.log, item))[-1].event
+        assert isinstance(deferred, delivery.Deferred)
+        assert deferred.attempts == 0
+
+
+async def test_what_exceeds_the_slots_is_deferred_once_and_the_rest_is_not_held_up(world: World) -> None:
+    await dispatching.store(
+        world.log, dispatching.with_limits(an_account(world.mailbox.smtp_port), connections=1)
+    )
+    await asyncio.sleep(0.7)
+    items = [a_request("slow+x@world.test") for _ in range(20)]
+    await asyncio.gather(*(world.publisher.append(item, guard=0) for item in items))
+    await eventually(lambda: _count_deferred(world, items, 16))
+    for item in items:
+        found = [item.event for item in await history(world.log, item)]
+        if isinstance(found[-1], delivery.Deferred):
+            assert found[-1].reason.code == "no_slot"
+            assert len(found) == 2
+
+
+async def test_a_limit_per_second_is_kept(world: World) -> None:
+    await dispatching.store(
+        world.log, dispatching.with_limits(an_account(world.mailbox.smtp_port), per_second=5)
+    )
+    await asyncio.sleep(0.7)
+    items = [a_request() for _ in range(9)]
+    started = time.monotonic()
+    for item in items:
+        await world.publisher.append(item, guard=0)
+    await eventually(lambda: len(messages(world.mailbox.url)) >= 8, within=10)
+    assert time.monotonic() - started >= 1.2
+
+
+async def test_a_killed_dispatchers_mail_is_taken_over(world: World) -> None:
+    items = [a_request("slow+x@world.test") for _ in range(5)]
+    await asyncio.gather(*(world.publisher.append(item, guard=0) for item in items))
+    await eventually(lambda: _all_claimed(world, items))
+    world.dispatcher.kill()
+    second = dispatching.a_dispatcher(world.home, world.nats, "second")
+    await asyncio.to_thread(second.start)
+    try:
+        for item in items:
+            await eventually(lambda item=item: _last_is(world, item, "sent"), within=55)
+            found = [event.event for event in await history(world.log, item)]
+            claims = [event for event in found if isinstance(event, delivery.Sending)]
+            assert [claim.round for claim in claims] == [1, 2]
+    finally:
+        await asyncio.to_thread(second.stop)
+
+
+async def test_a_stop_finishes_what_is_claimed_and_leaves_the_rest(world: World) -> None:
+    items = [a_request("slow+x@world.test") for _ in range(10)]
+    await asyncio.gather(*(world.publisher.append(item, guard=0) for item in items))
+    await eventually(lambda: _all_claimed(world, items))
+    assert await asyncio.to_thread(world.dispatcher.stop, within=30) == 0
+    for item in items:
+        assert (await names(world.log, item))[-1] == "sent"
+
+
+async def _has(world: World, item: object, expected: list[str]) -> bool:
+    found = await names(world.log, item)  # type: ignore[arg-type]
+    assert found == expected
+    return True
+
+
+async def _last_is(world: World, item: object, name: str) -> bool:
+    found = await names(world.log, item)  # type: ignore[arg-type]
+    return bool(found[-1] == name)
+
+
+async def _all_claimed(world: World, items: list[object]) -> bool:
+    return all(["sending" in await names(world.log, item) for item in items])  # type: ignore[arg-type]
+
+
+async def _count_deferred(world: World, items: list[object], at_least: int) -> bool:
+    lasts = [(await names(world.log, item))[-1] for item in items]  # type: ignore[arg-type]
+    return lasts.count("deferred") >= at_least
