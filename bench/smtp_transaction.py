@@ -31,9 +31,7 @@ Send = Callable[[], Awaitable[None]]
 
 async def ours(port: int) -> Send:
     session = await Session.open(Server(host="127.0.0.1", port=port, tls="none"), allowed=LOOPBACK)
-    envelope = Envelope(
-        mail_from="sender@example.com", recipients=["user@example.com"], message=MESSAGE, envid="1"
-    )
+    envelope = Envelope(mail_from="sender@example.com", recipients=["user@example.com"], message=MESSAGE)
 
     async def send() -> None:
         outcome = await session.transact(envelope, lambda: True)

@@ -93,7 +93,7 @@ def commands(envelope: Envelope, offered: Extensions) -> Commands:
         raise ValueError("an envelope without recipients")
     sender, recipients, utf8 = envelope.mail_from, envelope.recipients, envelope.smtputf8
     every = sender + "".join(recipients)
-    if _UNSAFE.search(every):
+    if not _safe(every):
         raise Refused("invalid_address", "an address holds characters that no SMTP command may carry")
     if offered.size is not None and len(envelope.message) > offered.size:
         raise Refused(
@@ -112,6 +112,12 @@ def commands(envelope: Envelope, offered: Extensions) -> Commands:
     return Commands(
         mail, [f"RCPT TO:<{address}>{notify} ORCPT={_orcpt(address, utf8)}" for address in recipients]
     )
+
+
+def _safe(text: str) -> bool:
+    if text.isascii():
+        return text.isprintable() and "<" not in text and ">" not in text
+    return not _UNSAFE.search(text)
 
 
 def _mail_parameters(envelope: Envelope, offered: Extensions, utf8: bool) -> str:
@@ -146,7 +152,7 @@ def _orcpt(address: str, utf8: bool) -> str:
 
 def xtext(text: str) -> str:
     """Encode by RFC 3461, 4: everything but printable ASCII, and `+` and `=`, as +XX."""
-    if not _XTEXT.search(text):
+    if text.isascii() and text.isprintable() and not ("+" in text or "=" in text or " " in text):
         return text
     return "".join(f"+{byte:02X}" if _XTEXT.match(chr(byte)) else chr(byte) for byte in text.encode())
 

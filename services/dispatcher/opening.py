@@ -117,31 +117,26 @@ class Opening:
     async def _connect(self, addresses: list[outgoing.Checked]) -> None:
         """Try the checked addresses in their order, all within one time limit, shared out evenly."""
         self._phase = "connect"
-        end = self._loop.time() + self._timeouts.connect
-        reasons = []
+        port, end = self._server.port, self._loop.time() + self._timeouts.connect
+        reasons: list[str] = []
+        kind: Kind = "network"
         for left, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            self.wire = wire = Wire(self._loop)  # each try its own: one given up late may still connect
+            self.wire = Wire(self._loop)  # each try its own: nothing of one that failed is kept
             share = (end - self._loop.time()) / left
             try:
                 async with asyncio.timeout(share):
-                    await self._loop.create_connection(
-                        lambda wire=wire: wire,
-                        address,
-                        self._server.port,
-                        family=family,  # type: ignore[misc]
-                    )
+                    await self._loop.create_connection(lambda: self.wire, address, port, family=family)
             except TimeoutError:
-                reasons.append(("timeout", f"{address}: no answer within {share:.3g} s"))
+                kind = "timeout"
+                reasons.append(f"{address}: no answer within {share:.3g} s")
             except OSError as error:
-                reasons.append(("network", f"{address}: {error.strerror or error}"))
+                kind = "network"
+                reasons.append(f"{address}: {error.strerror or error}")
             else:
-                self.address = f"{self._server.host}:{self._server.port} [{address}]"
-                self.record.note(f"connect {address}:{self._server.port}", "connected")
+                self.address = f"{self._server.host}:{port} [{address}]"
+                self.record.note(f"connect {address}:{port}", "connected")
                 return
-        kinds: list[Kind] = ["network" if kind == "network" else "timeout" for kind, _ in reasons]
-        raise _Failed(
-            kinds[-1], f"no connection to port {self._server.port}: " + "; ".join(t for _, t in reasons)
-        )
+        raise _Failed(kind, f"no connection to port {port}: {'; '.join(reasons)}")
 
     async def _banner(self) -> None:
         self._phase = "banner"
@@ -195,7 +190,7 @@ class Opening:
         server, offered = self._server, self.extensions.auth
         if server.tls != "none" and self.wire.tls is None:
             raise _Failed("tls_unavailable", "credentials are not sent without the TLS the account asks for")
-        self.wire.hidden = _hidden(server)
+        self.wire.hide(_hidden(server))
         if server.auth == "xoauth2":
             reply = await self._xoauth2(offered)
         elif "plain" in offered:

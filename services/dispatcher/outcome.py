@@ -96,6 +96,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     error_kind: Kind | None = None
 
+    @property
+    def was_stale(self) -> bool:
+        """Whether it only shows that a reused session had ended: a fresh one deserves a try at once.
+
+        Servers close idle sessions, and busy ones after so many messages, often with 421 at MAIL.
+        """
+        gone = self.final is None and self.error_kind == "network"
+        ended = self.final is not None and self.final.code == 421
+        return self.conversation.reused and self.phase == "mail" and (gone or ended)
+
 
 class SmtpError(Exception):
     """No session could be opened; the message says in which phase and why."""
@@ -137,6 +147,8 @@ class Record:
     Bounded: beyond 200 exchanges only the newest is kept, so that the end is always there.
     """
 
+    __slots__ = ("_exchanges", "start")
+
     def __init__(self) -> None:
         self.start = time.monotonic()
         self._exchanges: list[tuple[str, Reply]] = []
@@ -146,6 +158,14 @@ class Record:
         if len(self._exchanges) >= LINE_LIMIT:
             self._exchanges.pop()
         self._exchanges.append((verb, reply))
+
+    def extend(self, verbs: list[str], replies: list[Reply]) -> None:
+        """Keep many exchanges."""
+        if len(self._exchanges) + len(verbs) <= LINE_LIMIT:
+            self._exchanges += zip(verbs, replies, strict=True)
+        else:
+            for verb, reply in zip(verbs, replies, strict=True):
+                self.add(verb, reply)
 
     def note(self, verb: str, text: str) -> None:
         """Keep a step that has no SMTP reply: the connection, the TLS handshake."""

@@ -1,6 +1,7 @@
 """The sessions of one account in one dispatcher: as many as its lease allows, reused newest first.
 
-Whoever waits longest gets the next free place; a session that saw anything odd is closed, never reused.
+Whoever waits longest gets the next free place. A session that saw anything odd, that is worn, or whose
+account has changed since, is closed when it comes back and never reused.
 """
 
 import asyncio
@@ -10,17 +11,23 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from services.dispatcher.opening import Server
+from services.dispatcher.outcome import SmtpError
 from services.dispatcher.smtp import Session
 from services.dispatcher.transaction import Timeouts
+from shared.events import delivery
 from shared.runtime import outgoing
 
 CHECK_AFTER: Final = 5.0
 IDLE_FOR: Final = 15.0
-TRANSACTIONS: Final = 1000
+TRANSACTIONS: Final = 100
 
 
 class Pool:
-    """Leases sessions; `limit` is how many may be open at once and can change at any time."""
+    """Leases sessions; `limit` is how many may be open at once and can change at any time.
+
+    Times are in seconds: an idle session is asked whether it still lives after `check_after`, and closed
+    after `idle_for`. `transactions` is how many one session carries before it is replaced.
+    """
 
     def __init__(
         self,
@@ -29,54 +36,71 @@ class Pool:
         *,
         allowed: outgoing.Networks = (),
         timeouts: Timeouts | None = None,
+        transactions: int = TRANSACTIONS,
+        check_after: float = CHECK_AFTER,
+        idle_for: float = IDLE_FOR,
     ) -> None:
         self._server, self._limit, self._allowed = server, limit, allowed
         self._timeouts = timeouts or Timeouts()
-        self._idle: list[Session] = []
+        self._transactions, self._check_after, self._idle_for = transactions, check_after, idle_for
+        self._idle: list[Session] = []  # the longest idle first
         self._out = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._generation = 0
-        self._sweeper: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def open(self) -> int:
+        """How many places are taken, sessions being opened and idle ones included."""
+        return self._out + len(self._idle)
 
     def set_limit(self, limit: int) -> None:
-        """Allow that many sessions from now on; those above it are closed as they come back."""
+        """Allow that many sessions from now on; leased ones above it are closed as they come back."""
         self._limit = limit
+        while self._idle and self.open > limit:
+            self._close_later(self._idle.pop(0))
         self._hand_out()
 
     def reconfigure(self, server: Server) -> None:
         """Use another server from now on; sessions with the old one are closed as they come back."""
+        if server == self._server:
+            return
         self._server = server
-        self._generation += 1
-        idle, self._idle = self._idle, []
-        for session in idle:
-            self._close_later(session)
+        self._close_idle()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """Lease a session for the length of the block. Raises: SmtpError when none can be opened."""
+        """Lease a session for the length of the block.
+
+        Raises: SmtpError when none can be opened, of kind `aborted` when the pool is closed.
+        """
         await self._place()
-        generation = self._generation
         session: Session | None = None
         try:
-            session = await self._reusable() or await Session.open(
-                self._server, allowed=self._allowed, timeouts=self._timeouts
-            )
+            session = await self._reusable() or await self._fresh()
             yield session
         finally:
             self._out -= 1
             if session is not None:
-                self._take_back(session, generation)
+                self._take_back(session)
             self._hand_out()
 
     async def close(self) -> None:
-        """Close what is idle; leased ones are closed as they come back."""
-        self._generation += 1
-        if self._sweeper:
+        """Close what is idle and turn away who waits; leased sessions are closed as they come back."""
+        self._closed = True
+        for place in self._waiting:
+            if not place.done():
+                place.set_exception(self._gone())
+        self._waiting.clear()
+        self._close_idle()
+        if self._sweeper is not None:
             self._sweeper.cancel()
-        idle, self._idle = self._idle, []
-        await asyncio.gather(*(session.close() for session in idle), return_exceptions=True)
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _place(self) -> None:
+        if self._closed:
+            raise self._gone()
         if self._out < self._limit and not self._waiting:
             self._out += 1
             return
@@ -85,10 +109,14 @@ class Pool:
         try:
             await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._out -= 1
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._out -= 1  # it was given a place in the very moment it went away
                 self._hand_out()
             raise
+
+    def _gone(self) -> SmtpError:
+        conversation = delivery.Conversation(server=f"{self._server.host}:{self._server.port}")
+        return SmtpError("connect", "aborted", "the account's sessions were closed", conversation)
 
     def _hand_out(self) -> None:
         while self._waiting and self._out < self._limit:
@@ -98,36 +126,49 @@ class Pool:
                 place.set_result(None)
 
     async def _reusable(self) -> Session | None:
+        """Return the idle session used last, proved alive if it was idle for a while."""
         while self._idle:
             session = self._idle.pop()
-            if not session.usable:
-                continue
-            idle = asyncio.get_running_loop().time() - session.idle_since
-            if idle < CHECK_AFTER or await session.check():
+            alive = session.usable and (self._idle_time(session) < self._check_after or await session.check())
+            if alive and session.server == self._server:
                 return session
+            self._close_later(session)
         return None
 
-    def _take_back(self, session: Session, generation: int) -> None:
-        keep = session.usable and generation == self._generation
-        if keep and session.transactions < TRANSACTIONS and self._out + len(self._idle) < self._limit:
-            self._idle.append(session)
-            if self._sweeper is None or self._sweeper.done():
-                self._sweeper = asyncio.create_task(self._sweep(), name="idle-sessions")
-        else:
+    async def _fresh(self) -> Session:
+        return await Session.open(self._server, allowed=self._allowed, timeouts=self._timeouts)
+
+    def _take_back(self, session: Session) -> None:
+        worn = session.transactions >= self._transactions or session.server != self._server
+        if self._closed or worn or not session.usable or self.open >= self._limit:
+            self._close_later(session)
+            return
+        self._idle.append(session)
+        if self._sweeper is None:
+            self._sweep_in(self._idle_for)
+
+    def _idle_time(self, session: Session) -> float:
+        return asyncio.get_running_loop().time() - session.idle_since
+
+    def _sweep_in(self, seconds: float) -> None:
+        self._sweeper = asyncio.get_running_loop().call_later(seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long and come again when the next one will have been."""
+        self._sweeper = None
+        for session in [one for one in self._idle if self._idle_time(one) >= self._idle_for]:
+            self._idle.remove(session)
+            self._close_later(session)
+        if self._idle:
+            oldest = max(self._idle_time(session) for session in self._idle)
+            self._sweep_in(max(self._idle_for - oldest, 0.01))
+
+    def _close_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for session in idle:
             self._close_later(session)
 
     def _close_later(self, session: Session) -> None:
-        task = asyncio.create_task(session.close())
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
-
-    async def _sweep(self) -> None:
-        while self._idle:
-            await asyncio.sleep(IDLE_FOR / 3)
-            now = asyncio.get_running_loop().time()
-            for session in [s for s in self._idle if now - s.idle_since > IDLE_FOR]:
-                self._idle.remove(session)
-                self._close_later(session)
-
-
-_closing: set[asyncio.Task[None]] = set()
+        task = asyncio.get_running_loop().create_task(session.close(), name="close-smtp-session")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

@@ -69,9 +69,11 @@ class Session:
         reused = self._opening is None
         record = self._opening or Record()
         self._opening = None
-        transaction = Transaction(self._wire, self.extensions, self._timeouts, record, envelope)
+        transaction = Transaction(
+            self._wire, self.extensions, self._timeouts, record, envelope, before_final_dot
+        )
         try:
-            await transaction.run(before_final_dot, self._reset_first)
+            await transaction.run(self._reset_first)
         finally:
             self._busy = False
             self._reset_first = not transaction.clean

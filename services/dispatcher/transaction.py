@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from services.dispatcher import envelope as envelopes
-from services.dispatcher.envelope import Envelope, Extensions
+from services.dispatcher.envelope import Commands, Envelope, Extensions
 from services.dispatcher.outcome import Kind, Outcome, Phase, RecipientReply, Record, Reply, decided
 from services.dispatcher.wire import Broken, Wire
 from shared.events import delivery
@@ -39,11 +39,26 @@ class _Over(Exception):
     """The transaction has come to its end before the final dot; everything known is set."""
 
 
+class _GivenUp(Exception):
+    """Whoever asked for the transaction does not want it any more."""
+
+
 class Transaction:
     """The state of one transaction; made for one `run` and thrown away."""
 
+    __slots__ = (
+        "_accepted", "_before_final_dot", "_finished", "_over", "_settled", "_stopped", "ambiguous", "clean",
+        "envelope", "error", "final", "kind", "offered", "phase", "record", "timeouts", "wire",
+    )  # fmt: skip
+
     def __init__(
-        self, wire: Wire, offered: Extensions, timeouts: Timeouts, record: Record, envelope: Envelope
+        self,
+        wire: Wire,
+        offered: Extensions,
+        timeouts: Timeouts,
+        record: Record,
+        envelope: Envelope,
+        before_final_dot: Callable[[], bool],
     ) -> None:
         self.wire, self.offered, self.timeouts = wire, offered, timeouts
         self.record, self.envelope = record, envelope
@@ -55,20 +70,28 @@ class Transaction:
         self.clean = False
         self._settled: list[RecipientReply | None] = [None] * len(envelope.recipients)
         self._accepted = 0
-        self._written = ""
         self._over = False
+        self._before_final_dot = before_final_dot
+        self._finished = False
+        self._stopped: Exception | None = None
 
-    async def run(self, before_final_dot: Callable[[], bool], reset_first: bool) -> None:
+    async def run(self, reset_first: bool) -> None:
         """Carry it out. `clean` says afterwards whether the server waits for a new MAIL."""
         try:
-            await self._announce(reset_first)
+            spoken = envelopes.commands(self.envelope, self.offered)
+            if self.offered.pipelining and await self._express(spoken, reset_first):
+                return
+            await self._announce(spoken, reset_first)
             if self._over:
                 return
-            await self._transmit(before_final_dot)
+            await self._transmit()
             await self._conclude()
         except envelopes.Refused as refused:
             self._end("mail", refused.kind, refused.message)
             self.clean = True
+        except _GivenUp:
+            self._end("body", "aborted", "given up right before the final dot")
+            self.wire.abort()
         except _Over:
             pass
         except Broken as broken:
@@ -86,8 +109,10 @@ class Transaction:
         return Outcome(
             phase=phase,
             replies=tuple(
-                settled or decided(address, phase, final)
-                for address, settled in zip(self.envelope.recipients, self._settled, strict=True)
+                [
+                    settled or decided(address, phase, final)
+                    for address, settled in zip(self.envelope.recipients, self._settled, strict=True)
+                ]
             ),
             final=final,
             conversation=conversation,
@@ -96,21 +121,35 @@ class Transaction:
             error_kind=self.kind,
         )
 
-    async def _announce(self, reset_first: bool) -> None:
-        """Speak the envelope and DATA, and read what the server says to each."""
-        spoken = envelopes.commands(self.envelope, self.offered)
-        if self.offered.pipelining:
-            reset = "RSET\r\n" if reset_first else ""
-            rcpt = "\r\n".join(spoken.rcpt)
-            self.wire.send(
-                f"{reset}{spoken.mail}\r\n{rcpt}\r\nDATA\r\n".encode(),
-                len(spoken.rcpt) + 2 + reset_first,
-            )
+    async def _announce(self, spoken: Commands, reset_first: bool) -> None:
+        """Speak the envelope and DATA, unless that was done in one write, and read what comes to each."""
         if reset_first:
             await self._ask("RSET")
         await self._mail(spoken.mail)
         await self._recipients(spoken.rcpt)
         await self._data()
+
+    async def _express(self, spoken: Commands, reset_first: bool) -> bool:
+        """Write all commands at once; read the replies here when all went well, which is most of all mail.
+
+        False: the replies still wait to be read, one by one, with all that can be wrong with them.
+        """
+        verbs = ["RSET"] * reset_first + [spoken.mail, *spoken.rcpt, "DATA"]
+        self.wire.send(("\r\n".join(verbs) + "\r\n").encode(), len(verbs))
+        if len(self.envelope.message) > envelopes.CHUNK:
+            return False
+        self.wire.shortcut(len(verbs), self._go_on, self.timeouts.final)
+        await self.wire.ready(self.timeouts.command)
+        if not self._finished or self._stopped or self.wire.congested:
+            return False
+        replies = self.wire.waiting
+        if len(replies) <= len(verbs) or replies[-1].code >= 300:
+            return False
+        self.wire.forget()
+        verbs.append(".")
+        self.record.extend(verbs, replies)
+        self.final, self.phase, self.clean = replies[-1].short(), "done", True
+        return True
 
     async def _mail(self, command: str) -> None:
         reply = await self._ask(command)
@@ -157,37 +196,61 @@ class Transaction:
         await self._ask(".")
         self.clean = True
 
-    async def _transmit(self, before_final_dot: Callable[[], bool]) -> None:
-        """Write the message up to and with the final dot.
+    def _go_on(self) -> bool:
+        """Write a small message as soon as everything up to DATA was accepted; say whether it was."""
+        *accepted, go = self.wire.waiting
+        if go.code != 354 or max([reply.code for reply in accepted]) >= 300:
+            return False
+        self._finished = True
+        try:
+            self.wire.owe()
+            self._finish(envelopes.stuffed(self.envelope.message))
+        except Exception as error:  # for the task to raise: this runs inside the event loop's callback
+            self._stopped = error
+            return False
+        return True
 
-        The last piece and the dot are one write, so the decision falls right before it; in a message of
-        several pieces the kernel has taken all the others by then.
-        """
+    async def _transmit(self) -> None:
+        """Write the message up to and with the final dot."""
         self.phase = "body"
-        self.wire.owe()  # from here on a refusal may come at any moment
-        last = b""
-        for piece in envelopes.pieces(self.envelope.message):
-            if last:
-                await self._write(last)
-            last = piece
-        if not before_final_dot():
-            self._end("body", "aborted", "given up right before the final dot")
-            self.wire.abort()
-            raise _Over
-        await self._write(last + b".\r\n")
+        if self._stopped is not None:
+            raise self._stopped
+        if not self._finished:
+            self.wire.owe()  # from here on a refusal may come at any moment
+            last = b""
+            for piece in envelopes.pieces(self.envelope.message):
+                if last:
+                    await self._write(last)
+                last = piece
+            if self.wire.answered:
+                await self._refused_early()
+            self._finish(last)
+        await self._taken()
         self.phase = "final"
 
+    def _finish(self, last: bytes) -> None:
+        """Ask, then write the last piece and the dot in one: nothing may come between them.
+
+        Raises: _GivenUp, Broken.
+        """
+        if not self._before_final_dot():
+            raise _GivenUp
+        self.wire.send(last + b".\r\n", 0)
+        if not self.wire.alive:
+            raise Broken("network", "the connection was lost while the message was written")
+
     async def _write(self, piece: bytes) -> None:
-        """Hand a piece to the kernel. What the kernel did not take whole never ends a message."""
         if self.wire.answered:
             await self._refused_early()
         self.wire.send(piece, 0)
+        await self._taken()
+
+    async def _taken(self) -> None:
+        """Wait until the kernel has all: as long as it has not, the dot is with us and nothing is ambiguous."""
         if self.wire.congested:
             await self.wire.flushed(self.timeouts.body)
             if self.wire.congested:
                 await self._refused_early()
-        elif not self.wire.is_connected:
-            raise Broken("network", "the connection was lost while the message was written")
 
     async def _refused_early(self) -> None:
         """Take a refusal that came in the middle of the message, and send no more of it.
