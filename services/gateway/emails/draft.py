@@ -1,0 +1,210 @@
+"""A checked send object: everything about it that neither the time nor the configuration decides. Pure.
+
+Whatever is bound for a header is checked here, after rendering, so a variable can no more end a header
+line than the client's own text can. All problems are collected, each with its path.
+"""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from services.gateway.emails import fields, identifiers, rendering, times
+from services.gateway.errors import Problem
+from shared.mail import address, header
+from shared.mail.address import Mailbox
+
+MAX_RECIPIENTS: Final = 50
+MAX_TAGS: Final = 10
+MAX_TAG: Final = 64
+MAX_METADATA: Final = 50
+LARGE: Final = 64 * 1024
+_NUL: Final = "must not contain a NUL character"
+
+
+class Draft(NamedTuple):
+    """What the client wants sent, as values; `from_`, `account_id` and times are wishes still to be granted."""
+
+    to: tuple[Mailbox, ...]
+    cc: tuple[Mailbox, ...]
+    bcc: tuple[Mailbox, ...]
+    to_is_string: bool
+    reply_to: tuple[Mailbox, ...]
+    from_: Mailbox | None
+    from_name: str | None
+    subject: str
+    html: str | None
+    text: str | None
+    headers: tuple[tuple[str, str], ...]
+    scheduled_at: datetime | None
+    expires_at: datetime | None
+    account_id: str | None
+    tracking: fields.Tracking | None
+    tags: tuple[str, ...]
+    metadata: dict[str, str]
+
+
+class Checker:
+    """Turns the fields of one send object into values and collects what is wrong with them."""
+
+    def __init__(self, send: fields.Send, problems: list[Problem], path: str = "$") -> None:
+        self.send = send
+        self.problems = problems
+        self.templates: list[Problem] = []
+        self._path = path
+        self._wrong = {problem.path for problem in problems}
+        self._recipients: set[str] = set()
+
+    def draft(self) -> Draft:
+        """Return the checked values; they mean something only if `problems` and `templates` are empty."""
+        send = self.send
+        self._refuse_what_comes_later()
+        subject = self._subject()
+        html, text = self._body("html", send.html), self._body("text", send.text)
+        if html is None and text is None and not self._is_wrong("html") and not self._is_wrong("text"):
+            self._say("html", "is required, unless there is text")
+        return Draft(
+            *self._addressees(),
+            isinstance(send.to, str),
+            self._mailboxes("reply_to", send.reply_to),
+            self._from(),
+            self._from_name(),
+            subject,
+            html,
+            text,
+            self._headers() if send.headers else (),
+            self._time("scheduled_at", send.scheduled_at) if send.scheduled_at is not None else None,
+            self._time("expires_at", send.expires_at) if send.expires_at is not None else None,
+            self._account_id() if send.smtp_account_id is not None else None,
+            send.tracking,
+            self._tags() if send.tags else (),
+            self._metadata() if send.metadata else {},
+        )
+
+    def _say(self, field: str, message: str) -> None:
+        self.problems.append(Problem(f"{self._path}.{field}", message))
+
+    def _is_wrong(self, field: str) -> bool:
+        return any(path.startswith(f"{self._path}.{field}") for path in self._wrong)
+
+    def _refuse_what_comes_later(self) -> None:
+        for field in fields.NOT_YET:
+            if getattr(self.send, field) is not None:
+                self._say(field, "is not supported yet")
+
+    def _addressees(self) -> tuple[tuple[Mailbox, ...], tuple[Mailbox, ...], tuple[Mailbox, ...]]:
+        send = self.send
+        to = self._once(self._mailboxes("to", send.to))
+        cc = self._once(self._mailboxes("cc", send.cc)) if send.cc is not None else ()
+        bcc = self._once(self._mailboxes("bcc", send.bcc)) if send.bcc is not None else ()
+        if not send.to and not self._is_wrong("to"):
+            self._say("to", "is required" if send.to is None else "needs at least one recipient")
+        if len(self._recipients) > MAX_RECIPIENTS:
+            self._say("to", f"there may be at most {MAX_RECIPIENTS} recipients in to, cc and bcc together")
+        return to, cc, bcc
+
+    def _once(self, mailboxes: tuple[Mailbox, ...]) -> tuple[Mailbox, ...]:
+        """Return who is not a recipient yet: each gets one copy, in the first role it has."""
+        kept = []
+        for mailbox in mailboxes:
+            normalised = address.normalised(mailbox.address)
+            if normalised not in self._recipients:
+                self._recipients.add(normalised)
+                kept.append(mailbox)
+        return tuple(kept)
+
+    def _mailboxes(self, field: str, given: str | list[str] | None) -> tuple[Mailbox, ...]:
+        if not given:
+            if given == "" and field != "to":
+                self._say(field, "there is no address")
+            return ()
+        if isinstance(given, str):
+            found = self._mailbox(field, given)
+            return () if found is None else (found,)
+        several = (self._mailbox(f"{field}[{number}]", value) for number, value in enumerate(given))
+        return tuple(mailbox for mailbox in several if mailbox is not None)
+
+    def _mailbox(self, place: str, value: str) -> Mailbox | None:
+        try:
+            return address.parse(value)
+        except address.AddressError as error:
+            self._say(place, str(error))
+            return None
+
+    def _from(self) -> Mailbox | None:
+        return None if self.send.from_ is None else self._mailbox("from", self.send.from_)
+
+    def _from_name(self) -> str | None:
+        name = self.send.from_name
+        if name is not None and (problem := header.check_value(name, address.MAX_NAME)):
+            self._say("from_name", problem)
+        return name
+
+    def _subject(self) -> str:
+        given = self.send.subject
+        if given is None:
+            if not self._is_wrong("subject"):
+                self._say("subject", "is required")
+            return ""
+        subject = self._rendered("subject", given)
+        if problem := header.check_value(subject, header.MAX_SUBJECT):
+            self._say("subject", problem)
+        return subject
+
+    def _body(self, field: str, given: str | None) -> str | None:
+        if not given:
+            return None
+        body = self._rendered(field, given)
+        if "\0" in body:
+            self._say(field, _NUL)
+        return body
+
+    def _rendered(self, field: str, source: str) -> str:
+        if self.send.variables is None:
+            return source
+        try:
+            return rendering.render(source, self.send.variables, html=field == "html")
+        except rendering.TemplateError as error:
+            self.templates.append(Problem(f"{self._path}.{field}", str(error)))
+            return source
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        given = self.send.headers or {}
+        for name, value in given.items():
+            if problem := header.check_name(name) or header.check_value(value):
+                self.problems.append(Problem(f"{self._path}.headers[{fields.quoted(name)}]", problem))
+        return tuple(given.items())
+
+    def _time(self, field: str, given: str) -> datetime | None:
+        try:
+            return times.parse(given)
+        except times.TimeError as error:
+            self._say(field, str(error))
+            return None
+
+    def _account_id(self) -> str | None:
+        found = identifiers.as_uuid(self.send.smtp_account_id or "")
+        if found is None:
+            self._say("smtp_account_id", "must be a UUID")
+        return found
+
+    def _tags(self) -> tuple[str, ...]:
+        given = self.send.tags or []
+        if len(given) > MAX_TAGS:
+            self._say("tags", f"there may be at most {MAX_TAGS} tags")
+        for number, tag in enumerate(given):
+            if problem := header.check_value(tag, MAX_TAG) or (None if tag else "must not be empty"):
+                self._say(f"tags[{number}]", problem)
+        return tuple(dict.fromkeys(given))
+
+    def _metadata(self) -> dict[str, str]:
+        given = self.send.metadata or {}
+        if len(given) > MAX_METADATA:
+            self._say("metadata", f"there may be at most {MAX_METADATA} pairs")
+        for key, value in given.items():
+            if "\0" in key or "\0" in value:
+                self.problems.append(Problem(f"{self._path}.metadata[{fields.quoted(key)}]", _NUL))
+        return given
+
+
+def is_large(send: fields.Send) -> bool:
+    """Say whether checking this object may take long enough that other requests would notice."""
+    return len(send.html or "") + len(send.text or "") > LARGE

@@ -1,0 +1,127 @@
+"""The send object as it stands in a request: its fields and their types, and what is wrong with them. Pure.
+
+A good body is converted in one step. Only when that fails is it taken apart field by field, so that every
+problem is told and not just the first.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from services.gateway.errors import Problem
+
+TEXTS: Final = "must be a string or an array of strings"
+_EXPECTED: Final = {
+    "to": TEXTS,
+    "cc": TEXTS,
+    "bcc": TEXTS,
+    "reply_to": TEXTS,
+    "headers": "must be an object of strings",
+    "metadata": "must be an object of strings",
+    "tags": "must be an array of strings",
+    "variables": "must be an object",
+    "tracking": "must be an object of booleans",
+}
+NOT_YET: Final = ("attachments", "template_id", "template_version", "unsubscribe")
+
+
+class Tracking(msgspec.Struct, forbid_unknown_fields=True):
+    """Which signals the client asks for; what is absent is as the account has it."""
+
+    opens: bool | None = None
+    clicks: bool | None = None
+    delivery: bool | None = None
+    read: bool | None = None
+
+
+class Send(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """One email to send, as a client says it. `null` counts as absent."""
+
+    to: str | list[str] | None = None
+    cc: str | list[str] | None = None
+    bcc: str | list[str] | None = None
+    subject: str | None = None
+    html: str | None = None
+    text: str | None = None
+    from_: str | None = None
+    from_name: str | None = None
+    reply_to: str | list[str] | None = None
+    headers: dict[str, str] | None = None
+    attachments: Any = None
+    variables: dict[str, Any] | None = None
+    template_id: Any = None
+    template_version: Any = None
+    scheduled_at: str | None = None
+    expires_at: str | None = None
+    smtp_account_id: str | None = None
+    tracking: Tracking | None = None
+    tags: list[str] | None = None
+    metadata: dict[str, str] | None = None
+    unsubscribe: Any = None
+
+
+_FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(Send)}
+
+
+def read(value: Any, path: str = "$") -> tuple[Send, list[Problem]]:
+    """Return what could be read of a decoded send object, and every field of it that could not."""
+    try:
+        return msgspec.convert(value, Send), []
+    except msgspec.ValidationError:
+        return _read_each(value, path)
+
+
+def _read_each(value: Any, path: str) -> tuple[Send, list[Problem]]:
+    if not isinstance(value, dict):
+        return Send(), [Problem(path, "must be an object")]
+    good: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, given in value.items():
+        field = _FIELDS.get(name)
+        if field is None:
+            problems.append(Problem(member(path, name), "there is no such field"))
+            continue
+        try:
+            good[field.name] = msgspec.convert(given, field.type)
+        except msgspec.ValidationError:
+            problems += _wrong_parts(name, given, f"{path}.{name}")
+    return Send(**good), problems
+
+
+def _wrong_parts(name: str, given: Any, path: str) -> list[Problem]:
+    expected = _EXPECTED.get(name, "must be a string")
+    if isinstance(given, list) and "array" in expected:
+        return [
+            Problem(f"{path}[{n}]", "must be a string") for n, v in enumerate(given) if not isinstance(v, str)
+        ]
+    if isinstance(given, dict) and name == "tracking":
+        return _wrong_signals(given, path)
+    if isinstance(given, dict) and "object" in expected:
+        return [
+            Problem(member(path, key), "must be a string")
+            for key, v in given.items()
+            if not isinstance(v, str)
+        ]
+    return [Problem(path, expected)]
+
+
+def _wrong_signals(given: dict[str, Any], path: str) -> list[Problem]:
+    problems = []
+    for key, value in given.items():
+        if key not in Tracking.__struct_fields__:
+            problems.append(Problem(member(path, key), "there is no such field"))
+        elif not isinstance(value, bool | None):
+            problems.append(Problem(member(path, key), "must be true or false"))
+    return problems
+
+
+def member(path: str, key: str) -> str:
+    """Return the path of a member: `.name` where that is plain, else `["any name"]`."""
+    if key.isascii() and key.isidentifier():
+        return f"{path}.{key}"
+    return f"{path}[{quoted(key)}]"
+
+
+def quoted(key: str) -> str:
+    """Return a key as a path names it: in double quotes, with whatever is invisible escaped."""
+    return msgspec.json.encode(key).decode()

@@ -1,0 +1,160 @@
+"""Lists of emails out of the read model: one page by keyset or offset, and how many there are.
+
+Only the conditions that were asked for stand in a query, so an index can serve it. Counting stops at
+10,000: beyond that the planner's estimate is told, and kept a while, for counting a million rows for each
+page would cost more than the page.
+"""
+
+import math
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from services.gateway.emails import listing, presentation, store
+from shared.events import fold
+from shared.events.base import EmailId
+
+EXACT_TO: Final = 10_000
+ESTIMATE_KEPT: Final = 10.0
+ESTIMATES_KEPT: Final = 1000
+WITHIN: Final = 10.0
+_state: Final = msgspec.msgpack.Decoder(fold.State).decode
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """Where in the list this page is; `projected_at`: up to which moment the list is complete."""
+
+    page: int | None
+    per_page: int
+    total: int
+    total_pages: int
+    next_cursor: str | None
+    projected_at: datetime | None
+    total_estimated: bool | UnsetType = UNSET
+
+
+class Found(NamedTuple):
+    """One page."""
+
+    emails: list[presentation.Shown]
+    meta: Meta
+
+
+class Total(NamedTuple):
+    """How many rows there are, and whether that is an estimate."""
+
+    rows: int
+    estimated: bool = False
+
+
+class Totals:
+    """Remembers estimates for a few seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], tuple[float, Total]] = {}
+
+    def get(self, key: tuple[str, str]) -> Total | None:
+        """Return the estimate if it is fresh."""
+        known = self._known.get(key)
+        return known[1] if known and time.monotonic() - known[0] < ESTIMATE_KEPT else None
+
+    def keep(self, key: tuple[str, str], total: Total) -> None:
+        """Remember an estimate; exact totals are counted each time."""
+        if total.estimated:
+            if len(self._known) >= ESTIMATES_KEPT:
+                self._known.clear()
+            self._known[key] = (time.monotonic(), total)
+
+
+_totals: Final = Totals()
+
+
+class Conditions:
+    """A WHERE clause out of named fragments, with its arguments numbered as they come."""
+
+    def __init__(self, workspace: str, filters: Iterable[listing.Condition]) -> None:
+        self.arguments: list[Any] = []
+        self._texts: list[str] = []
+        self.add("workspace", workspace)
+        for name, value in filters:
+            self.add(name, *([value] * store.SQL[f"where_{name}"].count("{}")))
+
+    def add(self, name: str, *arguments: Any) -> None:
+        """Add one condition and its arguments."""
+        first = len(self.arguments) + 1
+        self._texts.append(
+            store.SQL[f"where_{name}"].format(*(f"${first + n}" for n in range(len(arguments))))
+        )
+        self.arguments += arguments
+
+    @property
+    def where(self) -> str:
+        """The conditions, all of which must hold."""
+        return " AND ".join(self._texts)
+
+
+async def find(pool: asyncpg.Pool, workspace: str, asked: listing.Listing) -> Found:
+    """Return the page that was asked for. Raises: postgres.UNAVAILABLE."""
+    return await store.within(WITHIN, _find(pool, workspace, asked))
+
+
+async def _find(pool: asyncpg.Pool, workspace: str, asked: listing.Listing) -> Found:
+    conditions = Conditions(workspace, asked.filters)
+    async with pool.acquire() as connection:
+        # The moment first: what is projected after it may be in the page, never the other way round.
+        projected_at = await connection.fetchval(store.SQL["projected_at"])
+        total = await _count(connection, conditions)
+        rows = await _page(connection, conditions, asked)
+    more = len(rows) > asked.per_page
+    rows = rows[: asked.per_page]
+    shown = [presentation.shown(EmailId(str(row["email_id"])), _state(row["state"])) for row in rows]
+    meta = Meta(
+        page=None if asked.after else asked.page,
+        per_page=asked.per_page,
+        total=total.rows,
+        total_pages=math.ceil(total.rows / asked.per_page),
+        next_cursor=_place_of(rows[-1], asked.newest_first) if more else None,
+        projected_at=projected_at,
+        total_estimated=True if total.estimated else UNSET,
+    )
+    return Found(shown, meta)
+
+
+def _place_of(row: asyncpg.Record, newest_first: bool) -> str:
+    return listing.cursor(listing.Place(row["created_at"], str(row["email_id"])), newest_first)
+
+
+async def _page(
+    connection: asyncpg.pool.PoolConnectionProxy, conditions: Conditions, asked: listing.Listing
+) -> list[asyncpg.Record]:
+    offset = (asked.page - 1) * asked.per_page
+    if asked.after is not None:
+        conditions.add("older_than" if asked.newest_first else "newer_than", *asked.after)
+        offset = 0
+    order = store.SQL["newest_first" if asked.newest_first else "oldest_first"]
+    statement = store.SQL["page"].format(
+        where=conditions.where, order=order, limit=asked.per_page + 1, offset=offset
+    )
+    return list(await connection.fetch(statement, *conditions.arguments))
+
+
+async def _count(connection: asyncpg.pool.PoolConnectionProxy, conditions: Conditions) -> Total:
+    key = (conditions.where, repr(conditions.arguments))
+    known = _totals.get(key)
+    if known is not None:
+        return known
+    statement = store.SQL["count"].format(where=conditions.where, limit=EXACT_TO + 1)
+    total = Total(await connection.fetchval(statement, *conditions.arguments))
+    if total.rows > EXACT_TO:
+        plan = await connection.fetchval(
+            store.SQL["estimate"].format(where=conditions.where), *conditions.arguments
+        )
+        estimate = int(msgspec.json.decode(plan)[0]["Plan"]["Plan Rows"])
+        total = Total(max(estimate, total.rows), estimated=True)
+    _totals.keep(key, total)
+    return total

@@ -1,0 +1,133 @@
+"""One email's state, never behind its caller: the log's records first, then the row, folded together.
+
+In this order nothing falls between the two: what is trimmed from the log before we look is archived by
+then. "There is no such email" is said only when both were asked.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+
+from services.gateway import errors
+from services.gateway.emails import store
+from services.gateway.request import Services
+from shared.events import email, fold, submission
+from shared.events.record import Record
+from shared.runtime import content, postgres
+from shared.runtime.log import BrokerUnavailable
+
+logger = structlog.get_logger(__name__)
+LOG_WITHIN = 2.0
+ROW_WITHIN = 2.0
+
+
+class Reading(NamedTuple):
+    """An email as it stands. `guard` is the last sequence the log has of it (0: nothing any more)."""
+
+    state: fold.State
+    records: list[Record]
+    guard: int
+
+
+def request_in(records: Sequence[Record]) -> submission.Requested | None:
+    """Return the request among the records; with it they are complete, for the log is trimmed from below."""
+    for record in records:
+        if isinstance(record.event, submission.Requested):
+            return record.event
+    return None
+
+
+def combine(history: Sequence[Record], row: store.Row | None) -> Reading | None:
+    """Fold what the row does not have yet into it; None when nobody knows of such a request. Pure."""
+    state = row.state if row else fold.State()
+    archived = row.archived if row else frozenset()
+    fold.fold((record for record in history if record.event_id not in archived), state)
+    if state.email is None or state.created_at is None:
+        return None
+    records = [*(row.records if row else ()), *history]
+    return Reading(state, records, max((record.sequence for record in history), default=0))
+
+
+async def load(services: Services, workspace: str, email_id: str, *, events: bool = False) -> Reading:
+    """Return the email, with all its records if `events`. Raises: ApiError 404 or 503."""
+    history = await _history(services, workspace, email_id)
+    try:
+        question = store.find_with_events if events else store.find
+        row = await store.within(ROW_WITHIN, question(services.pool, workspace, email_id))
+    except postgres.UNAVAILABLE as error:
+        logger.warning("row_unavailable", email_id=email_id, error=repr(error))
+        return _from_log_alone(history)
+    reading = combine(history or [], row)
+    if reading is None and history is None:
+        raise errors.unavailable("the log does not answer, and the history does not know this email yet")
+    if reading is None:
+        raise errors.not_found("email")
+    return reading
+
+
+async def load_for_change(services: Services, workspace: str, email_id: str) -> Reading:
+    """Return the email as its next record must see it: from the log, and the row only if that is trimmed.
+
+    Raises: ApiError 404 or 503.
+    """
+    history = await _history(services, workspace, email_id)
+    if history is None:
+        raise errors.unavailable("the log does not answer; nothing was changed")
+    if request_in(history):
+        return _from_log_alone(history)
+    try:
+        row = await store.within(ROW_WITHIN, store.find(services.pool, workspace, email_id))
+    except postgres.UNAVAILABLE:
+        return _from_log_alone(history)
+    reading = combine(history, row)
+    if reading is None:
+        raise errors.not_found("email")
+    return reading
+
+
+async def _history(services: Services, workspace: str, email_id: str) -> list[Record] | None:
+    try:
+        return await services.log.history(workspace, email_id, within=LOG_WITHIN)
+    except BrokerUnavailable as error:
+        logger.warning("history_unavailable", email_id=email_id, error=str(error))
+        return None
+
+
+def _from_log_alone(history: list[Record] | None) -> Reading:
+    reading = combine(history, None) if history and request_in(history) else None
+    if reading is None:
+        raise errors.unavailable(
+            "the database does not answer, and the log alone does not tell about this email"
+        )
+    return reading
+
+
+async def load_content(
+    services: Services, workspace: str, email_id: str, records: Sequence[Record]
+) -> email.Content:
+    """Return the bodies: from the log while it has them, else from the archive; empty once they expired.
+
+    Raises: ApiError 503.
+    """
+    request = request_in(records)
+    try:
+        body = request.email.body if request else None
+        if body is None:
+            body = await store.within(ROW_WITHIN, store.find_content(services.pool, workspace, email_id))
+        return await _opened(services.content, body)
+    except (*postgres.UNAVAILABLE, content.ContentUnavailable) as error:
+        logger.warning("content_unavailable", email_id=email_id, error=repr(error))
+        raise errors.unavailable("the email's content cannot be read right now") from error
+
+
+async def _opened(contents: content.ContentStore, body: email.Body | None) -> email.Content:
+    if body is None:
+        return email.Content()
+    if body.content is not None:
+        return body.content
+    try:
+        packed = body.packed if body.key is None else await contents.get(body.key)
+    except content.ContentMissing:
+        return email.Content()
+    return email.unpack(packed) if packed else email.Content()

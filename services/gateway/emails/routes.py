@@ -1,0 +1,73 @@
+"""The routes of /emails: their shapes, permissions and codes."""
+
+from services.gateway import errors
+from services.gateway.emails import fields, handlers, index, listing, presentation
+from services.gateway.routing import Route
+
+_TAG = "Emails"
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/emails/send",
+        permission="email.send",
+        summary="Send an email",
+        description="202 once the email is on disk. With an Idempotency-Key a repeat gets the first answer again.",
+        handler=handlers.send,
+        body=fields.Send,
+        decode=False,
+        data=presentation.Accepted,
+        status=202,
+        idempotency_key=True,
+        errors=(errors.SMTP_ACCOUNT_REQUIRED, errors.TEMPLATE_ERROR, errors.UNAVAILABLE),
+        tag=_TAG,
+    ),
+    Route(
+        method="GET",
+        path="/emails",
+        permission="email.history",
+        summary="List emails",
+        description="Newest first. `cursor` pages stably through any depth; `to` and `from` find a whole address "
+        "exactly and part of one anywhere in it; `*_after` is inclusive, `*_before` is not.",
+        handler=handlers.list_,
+        query=listing.Query,
+        data=list[presentation.Shown],
+        meta=index.Meta,
+        errors=(errors.UNAVAILABLE,),
+        tag=_TAG,
+    ),
+    Route(
+        method="GET",
+        path="/emails/{id}",
+        permission="email.history",
+        summary="Read one email",
+        description="Never behind its caller: readable from the moment of its 202.",
+        handler=handlers.show,
+        query=handlers.Include,
+        data=presentation.Shown,
+        errors=(errors.NOT_FOUND, errors.UNAVAILABLE),
+        tag=_TAG,
+    ),
+    Route(
+        method="DELETE",
+        path="/emails/{id}",
+        permission="email.send",
+        summary="Cancel an email that still waits",
+        description="A cancelled email is never sent, and a sent one is never reported cancelled.",
+        handler=handlers.cancel,
+        data=handlers.Cancelled,
+        errors=(errors.NOT_FOUND, errors.CONFLICT, errors.UNAVAILABLE),
+        tag=_TAG,
+    ),
+    Route(
+        method="PATCH",
+        path="/emails/{id}",
+        permission="email.send",
+        summary="Reschedule a scheduled email",
+        handler=handlers.reschedule,
+        body=handlers.Move,
+        data=presentation.Shown,
+        errors=(errors.NOT_FOUND, errors.CONFLICT, errors.UNAVAILABLE),
+        tag=_TAG,
+    ),
+)

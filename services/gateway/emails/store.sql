@@ -1,0 +1,98 @@
+-- name: find
+-- The row and what of it is archived, in one statement: two would see two moments.
+SELECT
+    e.state,
+    ARRAY(
+        SELECT v.event_id FROM projector.events v WHERE v.workspace = $1 AND v.email_id = $2
+    ) AS archived
+FROM projector.emails e
+WHERE e.workspace = $1 AND e.email_id = $2
+
+-- name: find_with_events
+SELECT
+    e.state,
+    v.event_id,
+    v.sequence,
+    v.type,
+    v.payload
+FROM projector.emails e
+LEFT JOIN projector.events v ON v.workspace = e.workspace AND v.email_id = e.email_id
+WHERE e.workspace = $1 AND e.email_id = $2
+
+-- name: find_state
+SELECT e.state FROM projector.emails e WHERE e.workspace = $1 AND e.email_id = $2
+
+-- name: find_content
+SELECT c.body FROM projector.contents c WHERE c.workspace = $1 AND c.email_id = $2
+
+-- name: projected_at
+SELECT p.projected_at FROM projector.progress p LIMIT 1
+
+-- name: page
+SELECT e.email_id, e.created_at, e.state FROM projector.emails e WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}
+
+-- name: count
+SELECT count(*) FROM (SELECT 1 FROM projector.emails e WHERE {where} LIMIT {limit}) counted
+
+-- name: estimate
+EXPLAIN (FORMAT JSON) SELECT 1 FROM projector.emails e WHERE {where}
+
+-- name: newest_first
+e.created_at DESC, e.email_id DESC
+
+-- name: oldest_first
+e.created_at, e.email_id
+
+-- name: where_workspace
+e.workspace = {} AND e.created_at IS NOT NULL
+
+-- name: where_status
+e.status = ANY({}::text[])
+
+-- name: where_unified_status
+e.unified_status = ANY({}::text[])
+
+-- name: where_to
+e.recipients @> ARRAY[{}]::text[]
+
+-- name: where_to_contains
+EXISTS (SELECT FROM unnest(e.recipients) r WHERE r LIKE {})
+
+-- name: where_from
+e.from_address = {}
+
+-- name: where_from_contains
+e.from_address LIKE {}
+
+-- name: where_subject
+e.subject ILIKE {}
+
+-- name: where_any
+(e.subject ILIKE {} OR e.from_address LIKE {} OR EXISTS (SELECT FROM unnest(e.recipients) r WHERE r LIKE {}))
+
+-- name: where_tag
+e.tags @> ARRAY[{}]::text[]
+
+-- name: where_batch_id
+e.batch_id = {}
+
+-- name: where_smtp_account_id
+e.account_id = {}
+
+-- name: where_created_after
+e.created_at >= {}
+
+-- name: where_created_before
+e.created_at < {}
+
+-- name: where_scheduled_after
+e.scheduled_at >= {}
+
+-- name: where_scheduled_before
+e.scheduled_at < {}
+
+-- name: where_older_than
+(e.created_at, e.email_id) < ({}, {}::uuid)
+
+-- name: where_newer_than
+(e.created_at, e.email_id) > ({}, {}::uuid)
