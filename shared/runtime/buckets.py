@@ -20,6 +20,7 @@ logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 COMPARE_EVERY = 0.5
 SETTLED_AFTER = 1.1
+WATCH_WITHIN = 0.1
 
 
 class Changed(Exception):
@@ -41,6 +42,7 @@ class Bucket(Generic[T]):
         self._checked_at = 0.0
         self._kv: KeyValue | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._catching_up: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Read all entries, then follow changes until `close`."""
@@ -53,9 +55,23 @@ class Bucket(Generic[T]):
 
     async def close(self) -> None:
         """Stop following changes."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._catching_up] if self._catching_up else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def catch_up(self) -> None:
+        """Return when memory has all that the leader had when this was called.
+
+        However many call at once, one question at a time goes to the leader. Raises: BrokerUnavailable.
+        """
+        earlier = self._catching_up
+        if earlier is not None and not earlier.done():  # it may have asked before our entry was written
+            await asyncio.wait([earlier])
+        if self._catching_up is earlier or self._catching_up is None:
+            self._catching_up = asyncio.create_task(self._catch_up(), name=f"{self._name}-catch-up")
+            self._catching_up.add_done_callback(_note)  # its callers may all be gone when it fails
+        await asyncio.shield(self._catching_up)
 
     async def get(self, key: str) -> T | None:
         """Return the entry; asks the leader when memory has none or may be behind.
@@ -63,7 +79,7 @@ class Bucket(Generic[T]):
         Raises: BrokerUnavailable when memory has none and the leader does not answer.
         """
         known = self._entries.get(key)
-        if known is not None and not self._is_behind():
+        if known is not None and not self.is_behind():
             return known[1]
         try:
             found = await self.read(key)
@@ -140,7 +156,8 @@ class Bucket(Generic[T]):
             self._entries.pop(key, None)
             self._removed[key] = max(revision, self._removed.get(key, 0))
 
-    def _is_behind(self) -> bool:
+    def is_behind(self) -> bool:
+        """Say whether memory may lack what the leader has."""
         return self._behind or asyncio.get_running_loop().time() - self._checked_at > 2 * COMPARE_EVERY
 
     async def _read_all(self) -> None:
@@ -187,6 +204,21 @@ class Bucket(Generic[T]):
                 logger.warning("watch_failed", bucket=self._name, error=repr(error))
             await asyncio.sleep(1)
 
+    async def _catch_up(self) -> None:
+        """Give the watch a moment; one that is late is read past."""
+        loop = asyncio.get_running_loop()
+        try:
+            last = await self._last_at_leader()
+            patience = loop.time() + WATCH_WITHIN
+            while self._seen < last and loop.time() < patience:
+                await asyncio.sleep(0.002)
+            if self._seen < last:
+                await self._read_all()
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise BrokerUnavailable(f"bucket {self._name}: {error!r}") from error
+        self._behind = False
+        self._checked_at = loop.time()
+
     async def _last_at_leader(self) -> int:
         info = await self._client.jetstream(timeout=2).stream_info(f"KV_{self._name}")
         return info.state.last_seq
@@ -207,3 +239,8 @@ class Bucket(Generic[T]):
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
                 self._behind = True
                 logger.debug("compare_failed", bucket=self._name, error=repr(error))
+
+
+def _note(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()

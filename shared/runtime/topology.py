@@ -54,8 +54,9 @@ PROJECTOR: Final = Durable(name="projector", filters=("emails.>",), in_flight=16
 CONSUMERS: Final = (DISPATCHER, SCHEDULER, PROJECTOR)
 
 KEYS: Final = "keys"
+KEY_USES: Final = "key_uses"
 WORKSPACES: Final = "workspaces"
 ACCOUNTS: Final = "accounts"
 LEASES: Final = "leases"
 LIMITS: Final = "limits"
-BUCKETS: Final = (KEYS, WORKSPACES, ACCOUNTS, LEASES, LIMITS)
+BUCKETS: Final = (KEYS, KEY_USES, WORKSPACES, ACCOUNTS, LEASES, LIMITS)
