@@ -1,0 +1,79 @@
+"""Owns the wire form of every answer: the success envelope, the error envelope, and RFC 9457 on request.
+
+Whatever leaves has the request's id, and no error says more about our inside than its code and message.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from multidict import CIMultiDict
+
+from services.gateway.errors import ApiError, Problem
+
+JSON: Final = "application/json; charset=utf-8"
+PROBLEM_JSON: Final = "application/problem+json"
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Success(msgspec.Struct, frozen=True):
+    """What a request gets that did what it should."""
+
+    success: bool
+    data: Any
+    meta: Any = msgspec.UNSET
+
+
+class Error(msgspec.Struct, frozen=True):
+    """The code to act on, the message to read, and every problem with its place."""
+
+    code: str
+    message: str
+    details: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What a refused request gets."""
+
+    success: bool
+    error: Error
+    request_id: str
+
+
+class ProblemDetails(msgspec.Struct, frozen=True):
+    """The same as RFC 9457 writes it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    details: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+def success(status: int, data: Any, meta: Any, headers: Mapping[str, str]) -> web.Response:
+    """Return the answer of a handler."""
+    body = _encode(Success(True, data, msgspec.UNSET if meta is None else meta))
+    return _response(status, body, JSON, headers)
+
+
+def failure(error: ApiError, request_id: str, accept: str, headers: Mapping[str, str]) -> web.Response:
+    """Return the refusal, as RFC 9457 if the client accepts that."""
+    details = error.details or msgspec.UNSET
+    if PROBLEM_JSON in accept:
+        title = HTTPStatus(error.status).phrase
+        problem = ProblemDetails(
+            f"/docs#{error.code}", title, error.status, error.message, error.code, request_id, details
+        )
+        return _response(error.status, _encode(problem), PROBLEM_JSON, {**headers, **error.headers})
+    body = _encode(Failure(False, Error(error.code, error.message, details), request_id))
+    return _response(error.status, body, JSON, {**headers, **error.headers})
+
+
+def _response(status: int, body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
+    head = CIMultiDict(headers)
+    head["Content-Type"] = content_type
+    return web.Response(status=status, body=body, headers=head)
