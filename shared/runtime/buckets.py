@@ -6,6 +6,7 @@ the leader before anyone is told that something does not exist.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import msgspec
@@ -43,6 +44,7 @@ class Bucket(Generic[T]):
         self._kv: KeyValue | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._catching_up: asyncio.Task[None] | None = None
+        self._moved = asyncio.Event()
 
     async def open(self) -> None:
         """Read all entries, then follow changes until `close`."""
@@ -184,6 +186,7 @@ class Bucket(Generic[T]):
     def _take(self, entry: KeyValue.Entry) -> None:
         revision = entry.revision or 0
         self._seen = max(self._seen, revision)
+        self._moved.set()
         if entry.operation in ("DEL", "PURGE"):
             self._forget(entry.key, revision)
             return
@@ -206,18 +209,19 @@ class Bucket(Generic[T]):
 
     async def _catch_up(self) -> None:
         """Give the watch a moment; one that is late is read past."""
-        loop = asyncio.get_running_loop()
         try:
             last = await self._last_at_leader()
-            patience = loop.time() + WATCH_WITHIN
-            while self._seen < last and loop.time() < patience:
-                await asyncio.sleep(0.002)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_WITHIN):
+                    while self._seen < last:
+                        self._moved.clear()
+                        await self._moved.wait()
             if self._seen < last:
                 await self._read_all()
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             raise BrokerUnavailable(f"bucket {self._name}: {error!r}") from error
         self._behind = False
-        self._checked_at = loop.time()
+        self._checked_at = asyncio.get_running_loop().time()
 
     async def _last_at_leader(self) -> int:
         info = await self._client.jetstream(timeout=2).stream_info(f"KV_{self._name}")
