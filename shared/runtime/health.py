@@ -19,12 +19,15 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
+        self._vital: set[str] = {"process"}
         self._runner: web.AppRunner | None = None
         self.stopping = False
 
-    def add(self, name: str, check: Check) -> None:
-        """Register the check of one dependency."""
+    def add(self, name: str, check: Check, *, vital: bool = True) -> None:
+        """Register the check of one dependency; one that is not vital is told but leaves us ready."""
         self._checks[name] = check
+        if vital:
+            self._vital.add(name)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the three routes, for a process that serves HTTP anyway."""
@@ -62,8 +65,9 @@ class Health:
     async def _readyz(self, _request: web.Request) -> web.Response:
         problems = await self.problems()
         checks = {name: problems.get(name, "ok") for name in {**self._checks, **problems}}
-        body = _encode({"ready": not problems, "checks": checks})
-        return web.Response(body=body, status=503 if problems else 200, content_type="application/json")
+        ready = self._vital.isdisjoint(problems)
+        body = _encode({"ready": ready, "checks": checks})
+        return web.Response(body=body, status=200 if ready else 503, content_type="application/json")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
