@@ -1,5 +1,8 @@
 """The servers that the local world and the tests run on."""
 
+import os
+import signal
+
 import asyncpg
 import nats
 import pytest
@@ -65,3 +68,16 @@ def test_a_data_directory_of_another_version_is_named_in_one_sentence(
     (own_postgres.postgres.data / "PG_VERSION").write_text("16\n")
     with pytest.raises(command_lines.Unusable, match=r"made by PostgreSQL 16 .* SENDLOG_HOME"):
         own_postgres.postgres.prepare()
+
+
+async def test_postgres_starts_again_although_a_backend_has_not_noticed_its_death(
+    own_postgres: servers.PostgresServer,
+) -> None:
+    connection = await asyncpg.connect(own_postgres.url)
+    os.kill(await connection.fetchval("select pg_backend_pid()"), signal.SIGSTOP)
+    os.kill(own_postgres.pid, signal.SIGKILL)
+    connection.terminate()
+    own_postgres.start()
+    connection = await asyncpg.connect(own_postgres.url)
+    assert await connection.fetchval("select 1") == 1
+    await connection.close()
