@@ -56,6 +56,8 @@ class Process:
 
     def start(self, *, within: float = 20.0) -> Self:
         """Start it and wait until it is ready; an AssertionError carries the end of its log."""
+        if self._process is not None:
+            self._process.wait(within)  # of the one before, ended by a signal that the test sent
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
