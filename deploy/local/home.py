@@ -49,7 +49,7 @@ class Home:
         """Return the secret of that name, made at random the first time."""
         place = self.path / name
         if not place.exists():
-            _write_private(place, secrets.token_urlsafe(24))
+            write_private(place, secrets.token_urlsafe(24))
         return place.read_text(encoding="ascii").strip()
 
     def api_key(self) -> str:
@@ -60,7 +60,7 @@ class Home:
         """Write the file to `source`, whole or not at all."""
         lines = [f"export {name}='{_quoted(value)}'" for name, value in variables.items()]
         lines.append(f'export PATH={shlex.quote(str(binaries))}:"$PATH"')
-        _write_private(self.env_file, "\n".join(lines) + "\n")
+        write_private(self.env_file, "\n".join(lines) + "\n")
 
 
 def _quoted(value: str) -> str:
@@ -82,7 +82,8 @@ def _locked(place: Path, home: Path) -> int:
     return descriptor
 
 
-def _write_private(place: Path, text: str) -> None:
+def write_private(place: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
     beside = place.with_name(place.name + ".new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

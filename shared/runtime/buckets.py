@@ -58,9 +58,11 @@ class Bucket(Generic[T]):
     async def close(self) -> None:
         """Stop following changes."""
         tasks = [*self._tasks, *([self._catching_up] if self._catching_up else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Again, until they end: nats-py swallows a cancellation that meets it in a flush.
+        while pending := [task for task in tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.2)
 
     async def catch_up(self) -> None:
         """Return when memory has all that the leader had when this was called.
