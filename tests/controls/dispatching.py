@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
+from deploy.local.ports import LOOPBACK, free_port
 from shared.events import fold, record, status
 from shared.runtime import configuration, keyring, log, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, Identity, Limits, Smtp
 from tests.controls.emails import ACCOUNT
-from tests.controls.servers import LOOPBACK, Process, _answers, free_port
+from tests.controls.servers import Process, _answers
 
 
 def an_account(port: int, **fields: Any) -> Account:

@@ -2,9 +2,10 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared.events import email, record, submission
-from shared.events.base import AccountId, EmailId, EventId, WorkspaceId
+from shared.events.base import AccountId, EmailId, Event, EventId, WorkspaceId
 from shared.mail.address import Mailbox
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -12,9 +13,9 @@ ACCOUNT = AccountId("0e6a3a52-0000-4000-8000-000000000001")
 WORKSPACE = WorkspaceId("default")
 
 
-def an_email(*to: str, text: str = "Hello.", **fields: object) -> email.Email:
+def an_email(*to: str, text: str = "Hello.", **fields: Any) -> email.Email:
     """Return an accepted email to these addresses."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "message_id": f"<{uuid.uuid4()}@sendlog.test>",
         "date": NOON,
         "boundary": "b" * 24,
@@ -24,11 +25,11 @@ def an_email(*to: str, text: str = "Hello.", **fields: object) -> email.Email:
         "body": email.pack(email.Content(text=text)),
         "account_id": ACCOUNT,
     }
-    return email.Email(**(values | fields))  # type: ignore[arg-type]
+    return email.Email(**(values | fields))
 
 
 def a_request(
-    *to: str, release: submission.Release = "now", at: datetime | None = None, **fields: object
+    *to: str, release: submission.Release = "now", at: datetime | None = None, **fields: Any
 ) -> record.Record:
     """Return the record of an email just requested; `at` is when (default: now)."""
     event = submission.Requested(
@@ -37,13 +38,13 @@ def a_request(
     return a_record(event)
 
 
-def a_record(event: object, *, email_id: str | None = None, sequence: int = 0) -> record.Record:
+def a_record(event: Event, *, email_id: str | None = None, sequence: int = 0) -> record.Record:
     """Return an event as a record of one email."""
     return record.Record(
         WORKSPACE,
         EmailId(email_id or str(uuid.uuid4())),
         EventId(str(uuid.uuid4())),
-        event,  # type: ignore[arg-type]
+        event,
         sequence,
     )
 

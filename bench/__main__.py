@@ -1,0 +1,87 @@
+"""Run the benchmarks: `python -m bench [ROW …] [--quick] [--json FILE]`; without names all rows.
+
+Prints the table and writes JSON (default bench.json). Takes some minutes; run it on a quiet machine.
+"""
+
+import argparse
+import asyncio
+import platform
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+
+from bench import parts, sending
+from bench.figures import Row, table, write
+from tests.controls.world import Sink, World
+
+Measure = Callable[[], Awaitable[list[Row]]]
+
+
+async def _sending(names: set[str], count: int) -> list[Row]:
+    """Run the rows that need a whole world, in one world."""
+    world, sink = World(), Sink()
+    rows: list[Row] = []
+    try:
+        await asyncio.to_thread(world.start)
+        account = await asyncio.to_thread(world.account, sink.port)
+        await asyncio.sleep(1.5)
+        if "e2e" in names:
+            await sending.end_to_end(world, sink, account, 64, count // 10)  # warm up
+            rows.append(await sending.end_to_end(world, sink, account, 64, count))
+            rows.append(await sending.end_to_end(world, sink, account, 256, count))
+        if "latency" in names:
+            rows.append(await sending.latency(world, sink, account))
+        if "accept" in names:
+            rows += await sending.durable_accept(world, count)
+        if "idle" in names:
+            rows.append(await sending.idle(world))
+    finally:
+        await asyncio.to_thread(world.stop)
+        sink.stop()
+    return rows
+
+
+def _start() -> Row:
+    home = Path(tempfile.mkdtemp(prefix="sendlog-world-"))
+    home.chmod(0o711)
+    try:
+        first = World(home)
+        first.start()
+        first.stop()
+        return sending.start(home)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+WORLD_ROWS = ("e2e", "latency", "accept", "idle")
+
+
+async def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", help=f"some of: {', '.join((*WORLD_ROWS, 'start', *parts.ROWS))}")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the size: for a look, not for a figure"
+    )
+    parser.add_argument("--json", type=Path, default=Path("bench.json"))
+    options = parser.parse_args()
+    names = set(options.rows or (*WORLD_ROWS, "start", *parts.ROWS))
+    scale = 10 if options.quick else 1
+    rows: list[Row] = []
+    if names & set(WORLD_ROWS):
+        rows += await _sending(names, 20_000 // scale)
+    if "start" in names:
+        rows.append(await asyncio.to_thread(_start))
+    for name, measure in parts.ROWS.items():
+        if name in names:
+            rows += await measure(scale)
+    print(f"{platform.machine()}, Python {platform.python_version()}, everything on one machine\n")
+    print(table(rows))
+    write(rows, options.json)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

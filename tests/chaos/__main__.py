@@ -1,0 +1,40 @@
+"""Run the chaos scenarios: `python -m tests.chaos [NAME …] [--short]`; prints each invariant, exits 1 if one broke."""
+
+import argparse
+import sys
+import time
+import traceback
+
+import uvloop
+
+from tests.chaos import scenarios
+from tests.chaos.ledger import Verdict
+from tests.chaos.scenario import FULL, SHORT
+
+
+async def main() -> int:
+    """Run what was asked for and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"some of: {', '.join(scenarios.ALL)}")
+    parser.add_argument("--short", action="store_true", help="the short form, as in `make test`")
+    options = parser.parse_args()
+    size = SHORT if options.short else FULL
+    broken = 0
+    for name in options.names or scenarios.ALL:
+        code, run = scenarios.ALL[name]
+        began = time.monotonic()
+        try:
+            verdicts = await run(size)
+        except Exception:
+            traceback.print_exc()
+            verdicts = [Verdict("ran to its end", False, "it raised; see above")]
+        print(f"\n{code} {name} ({time.monotonic() - began:.0f} s)")
+        for verdict in verdicts:
+            print(f"  {verdict}", flush=True)
+        broken += sum(not verdict.held for verdict in verdicts)
+    print(f"\n{broken} invariants broken" if broken else "\nall invariants hold")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(uvloop.run(main()))

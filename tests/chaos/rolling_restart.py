@@ -1,0 +1,47 @@
+"""C13: every service is asked to stop under load, one after the other."""
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.scenario import Size, a_world, pid_of
+from tests.controls.eventually import eventually
+
+SERVICES = ("gateway", "dispatcher", "scheduler", "projector")
+
+
+async def run(size: Size) -> list[Verdict]:
+    """SIGTERM each service under load: nothing lost, nothing twice, gone within 30 s."""
+    async with a_world() as world:
+        ledger = Ledger(world)
+        load = asyncio.create_task(ledger.many(size.emails // 4, 16))
+        slowest = 0.0
+        for name in SERVICES * (2 if size.faults > 4 else 1):
+            await asyncio.sleep(1.0)
+            pid = pid_of(world, name)
+            began = time.monotonic()
+            os.kill(pid, signal.SIGTERM)
+            await eventually(lambda pid=pid: not _alive(pid), within=60)
+            slowest = max(slowest, time.monotonic() - began)
+            await asyncio.sleep(1.0)
+        await load
+        statuses = await ledger.settled(within=60)
+        mailbox = await asyncio.to_thread(mailbox_messages, world)
+        twice = [m for m, copies in mailbox.items() if len(copies) > 1]
+        return [
+            Verdict("gone within 30 s", slowest <= 30, f"slowest {slowest:.1f} s"),
+            await ledger.every_202_is_kept(),
+            ledger.none_sticks(statuses),
+            Verdict("nothing twice", not twice, f"{len(twice)} of {len(mailbox)}"),
+            await ledger.copies_are_explained(mailbox),
+        ]
+
+
+def _alive(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False

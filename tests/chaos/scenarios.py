@@ -1,0 +1,28 @@
+"""All scenarios by name."""
+
+from typing import Final
+
+from tests.chaos import (
+    broker_down,
+    cancel_races,
+    hostile_relay,
+    idempotent_storm,
+    kill_nine,
+    poison,
+    postgres_down,
+    power_cut,
+    rolling_restart,
+)
+from tests.chaos.scenario import Run
+
+ALL: Final[dict[str, tuple[str, Run]]] = {
+    "kill_nine": ("C1", kill_nine.run),
+    "power_cut": ("C2", power_cut.run),
+    "broker_down": ("C3", broker_down.run),
+    "postgres_down": ("C4", postgres_down.run),
+    "hostile_relay": ("C7, C8", hostile_relay.run),
+    "idempotent_storm": ("C11", idempotent_storm.run),
+    "cancel_races": ("C12", cancel_races.run),
+    "rolling_restart": ("C13", rolling_restart.run),
+    "poison": ("C14", poison.run),
+}
