@@ -1,0 +1,130 @@
+import time
+
+import pytest
+
+from services.gateway.emails import rendering
+from tests.unit.gateway.emails.requests import accepted, check, paths
+
+VARIABLES = {
+    "name": "<Ann & Bob>",
+    "order": {"id": 7, "items": [{"title": "Tea"}, {"title": "Cup"}], "_hidden": "x", "items_": None},
+    "yes": True,
+    "nothing": None,
+    "price": 9.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("Hello {{ name }}", "Hello <Ann & Bob>"),
+        ("{{name}}{{ name }}", "<Ann & Bob><Ann & Bob>"),
+        ("{{ order.id }}", "7"),
+        ("{{ order.items[1].title }}", "Cup"),
+        ("{{ order['id'] }}", "7"),
+        ("{{ yes }}/{{ nothing }}/{{ price }}", "true//9.5"),
+        ("{{ absent | default('friend') }}", "friend"),
+        ("{{ name | upper }}", "<ANN & BOB>"),
+        ("{{ order.absent | default(name) }}", "<Ann & Bob>"),
+        ("no template, only } and { and a line\n", "no template, only } and { and a line\n"),
+        ("{# a comment #}x", "x"),
+    ],
+)
+def test_an_expression_is_replaced_by_its_value(source: str, expected: str) -> None:
+    assert rendering.render(source, VARIABLES, html=False) == expected
+
+
+def test_values_are_escaped_in_html_only() -> None:
+    made = accepted(
+        subject="{{ name }}", text="{{ name }}", html="<b title='{{ name }}'>", variables={"name": "<'&\">"}
+    )
+    assert made.subject == made.text == "<'&\">"
+    assert made.html == "<b title='&lt;&#39;&amp;&#34;&gt;'>"
+
+
+def test_braces_stay_as_they_are_without_variables() -> None:
+    made = accepted(subject="{{ name }}", text="{% for x in y %}")
+    assert (made.subject, made.text) == ("{{ name }}", "{% for x in y %}")
+
+
+def test_a_missing_variable_is_named_with_the_part_that_needs_it() -> None:
+    _, problems, templates = check(
+        subject="{{ name }} {{ city }}", text="{{ order.id }}", variables={"order": {}}
+    )
+    assert not problems
+    assert paths(templates) == ["$.subject", "$.text"]
+    assert "'name'" in templates[0].message
+    assert "'city'" in templates[0].message
+    assert "'id'" in templates[1].message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for x in order %}{{ x }}{% endfor %}",
+        "{% set a = 1 %}",
+        "{% include '/etc/passwd' %}",
+        "{% import 'os' as os %}",
+        "{% macro m() %}{% endmacro %}",
+        "{{ name() }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ name.__class__ }}",
+        "{{ name['__class__'] }}",
+        "{{ name | attr('__class__') }}",
+        "{{ order._hidden }}",
+        "{{ _private }}",
+        "{{ 'a' * 1000000000 }}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ name ~ name }}",
+        "{{ 1 if yes else 2 }}",
+        "{{ range(10) }}",
+        "{{ name | safe }}",
+        "{{ name | format(1) }}",
+        "{{ order[name] }}",
+        "{{ [1, 2] }}",
+        "{{ name is defined }}",
+        "{{ self }}",
+        "{{ order }}",
+        "{{ order.items }}",
+        "{{ name",
+        "{# open",
+        "{{ }}",
+        "{{ name | upper | lower | upper | lower | upper | lower }}",
+    ],
+)
+def test_whatever_could_loop_call_or_compute_is_refused(source: str) -> None:
+    with pytest.raises(rendering.TemplateError):
+        rendering.render(source, VARIABLES, html=False)
+
+
+@pytest.mark.parametrize("attribute", ["upper", "items", "keys", "format", "real"])
+def test_a_dot_never_reaches_a_method_of_python(attribute: str) -> None:
+    values: list[object] = ["text", {}, [], 5]
+    for value in values:
+        with pytest.raises(rendering.TemplateError):
+            rendering.render(f"{{{{ a.{attribute} }}}}", {"a": value}, html=False)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ a" + ".b" * 400_000 + " }}",
+        "{{ a" + "|d" * 300_000 + " }}",
+        "{{ " + "(" * 300_000,
+        "{{ " + "9" * 900_000 + " }}",
+        "{{ a }}" * 100_000,
+        "{" * 1_000_000,
+        "{{ a }}{#" + "{#" * 400_000,
+        "{{ '" + "\\'" * 400_000,
+    ],
+)
+def test_a_megabyte_of_malice_is_refused_within_a_second(source: str) -> None:
+    began = time.process_time()
+    with pytest.raises(rendering.TemplateError):
+        rendering.render(source, {"a": "x"}, html=True)
+    assert time.process_time() - began < 1
+
+
+def test_a_small_template_cannot_make_a_large_text() -> None:
+    with pytest.raises(rendering.TemplateError, match="longer than"):
+        rendering.render("{{ a }}" * 3, {"a": "x" * 400_000}, html=False)
