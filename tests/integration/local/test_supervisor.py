@@ -11,17 +11,17 @@ import nats
 import pytest
 
 from tests.controls.eventually import eventually
-from tests.controls.world import World
+from tests.controls.small.world import SmallWorld
 
 
 @pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    world = World(home)
+def world(home: Path) -> Iterator[SmallWorld]:
+    world = SmallWorld(home)
     yield world
     world.end()
 
 
-async def test_everything_starts_in_order_and_the_env_file_leads_to_it(world: World) -> None:
+async def test_everything_starts_in_order_and_the_env_file_leads_to_it(world: SmallWorld) -> None:
     world.start()
     await world.ready()
     said = world.environment()
@@ -39,7 +39,7 @@ async def test_everything_starts_in_order_and_the_env_file_leads_to_it(world: Wo
     assert happened.index(["first_start"]) < first_service, "bootstrap comes before every service"
 
 
-async def test_the_terminal_shows_how_to_begin_and_what_is_wrong(world: World) -> None:
+async def test_the_terminal_shows_how_to_begin_and_what_is_wrong(world: SmallWorld) -> None:
     world.start()
     await world.ready()
     console = world.console()
@@ -51,7 +51,7 @@ async def test_the_terminal_shows_how_to_begin_and_what_is_wrong(world: World) -
     assert (world.home / "logs" / "alpha.log").read_text().startswith('{"level"')
 
 
-async def test_each_service_connects_as_its_own_role(world: World) -> None:
+async def test_each_service_connects_as_its_own_role(world: SmallWorld) -> None:
     world.start()
     await world.ready()
     urls = {entry[-2]: entry[-1] for entry in world.journal() if entry[0] == "started"}
@@ -60,7 +60,7 @@ async def test_each_service_connects_as_its_own_role(world: World) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_stop_is_in_order_and_leaves_nothing(world: World, number: signal.Signals) -> None:
+async def test_a_stop_is_in_order_and_leaves_nothing(world: SmallWorld, number: signal.Signals) -> None:
     world.start()
     await world.ready()
     world.signal(number)
@@ -74,7 +74,7 @@ async def test_a_stop_is_in_order_and_leaves_nothing(world: World, number: signa
     assert not (world.home / "env").exists()
 
 
-async def test_a_supervisor_killed_leaves_nothing_and_the_next_one_starts(world: World) -> None:
+async def test_a_supervisor_killed_leaves_nothing_and_the_next_one_starts(world: SmallWorld) -> None:
     world.start()
     await world.ready()
     world.end()
@@ -85,7 +85,7 @@ async def test_a_supervisor_killed_leaves_nothing_and_the_next_one_starts(world:
 
 
 @pytest.mark.parametrize("name", ["alpha", "mailbox", "nats", "postgres"])
-async def test_whatever_is_killed_is_started_again(world: World, name: str) -> None:
+async def test_whatever_is_killed_is_started_again(world: SmallWorld, name: str) -> None:
     world.start()
     await world.ready()
     said, before = world.environment(), world.pid(name)
@@ -108,7 +108,7 @@ async def test_whatever_is_killed_is_started_again(world: World, name: str) -> N
     assert f"{name} was ended by SIGKILL; starting it again in 0.1 s" in world.console()
 
 
-async def test_the_pause_before_a_restart_grows_to_five_seconds_at_most(world: World) -> None:
+async def test_the_pause_before_a_restart_grows_to_five_seconds_at_most(world: SmallWorld) -> None:
     world.start()
     await world.ready()
     (world.home / "fail-alpha").write_text("broken")
@@ -122,7 +122,7 @@ async def test_the_pause_before_a_restart_grows_to_five_seconds_at_most(world: W
     assert "in 6" not in world.console()
 
 
-async def test_a_service_that_never_starts_is_given_up_with_its_own_words(world: World) -> None:
+async def test_a_service_that_never_starts_is_given_up_with_its_own_words(world: SmallWorld) -> None:
     (world.home / "fail-beta").write_text("SENDLOG_COLOUR must be blue")
     world.start()
     assert await world.ended() == 1
@@ -130,7 +130,7 @@ async def test_a_service_that_never_starts_is_given_up_with_its_own_words(world:
     assert world.remains() == []
 
 
-async def test_a_port_in_use_is_named_with_the_variable_that_changes_it(world: World) -> None:
+async def test_a_port_in_use_is_named_with_the_variable_that_changes_it(world: SmallWorld) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         world.settings["SENDLOG_MAILBOX_PORT"] = str(port)
@@ -141,7 +141,7 @@ async def test_a_port_in_use_is_named_with_the_variable_that_changes_it(world: W
     ]
 
 
-async def test_a_port_that_is_none_is_a_usage_error(world: World) -> None:
+async def test_a_port_that_is_none_is_a_usage_error(world: SmallWorld) -> None:
     world.settings["SENDLOG_NATS_PORT"] = "broker"
     world.start()
     assert await world.ended() == 2
@@ -150,17 +150,17 @@ async def test_a_port_that_is_none_is_a_usage_error(world: World) -> None:
     ]
 
 
-async def test_a_second_supervisor_on_the_same_home_is_refused(world: World) -> None:
+async def test_a_second_supervisor_on_the_same_home_is_refused(world: SmallWorld) -> None:
     world.start()
     await world.ready()
-    second = World(world.home)
+    second = SmallWorld(world.home)
     second.start()
     assert await second.ended() == 1
     assert "already runs Sendlog" in world.console().splitlines()[-1]
     assert (world.home / "env").exists(), "the first one's env file stays"
 
 
-async def test_an_old_data_directory_is_refused_in_one_sentence(world: World) -> None:
+async def test_an_old_data_directory_is_refused_in_one_sentence(world: SmallWorld) -> None:
     data = world.home / "postgres"
     data.mkdir()
     (data / "PG_VERSION").write_text("15\n")
@@ -177,7 +177,7 @@ async def test_a_home_below_a_closed_directory_of_roots_works_and_nothing_above_
     (above / "home").mkdir(parents=True)
     above.chmod(0o700)
     (above / "home").chmod(0o700)
-    world = World(above / "home")
+    world = SmallWorld(above / "home")
     try:
         world.start()
         await world.ready()
@@ -189,7 +189,7 @@ async def test_a_home_below_a_closed_directory_of_roots_works_and_nothing_above_
         world.end()
 
 
-async def test_what_one_run_wrote_is_there_in_the_next(world: World) -> None:
+async def test_what_one_run_wrote_is_there_in_the_next(world: SmallWorld) -> None:
     world.start()
     await world.ready()
     connection = await asyncpg.connect(world.environment()["SENDLOG_DATABASE_URL"])
