@@ -42,9 +42,10 @@ class Replies:
             line = raw[:-1] if raw[-1:] == "\r" else raw
             code = _CODES.get(line[:3])
             # Nearly every line is this plain; what is not is judged at leisure.
-            if code and line[3:4] == " " and self.owed and not self._lines and line.isprintable():
+            plain = line[3:4] == " " and len(line) <= MAX_LINE and line.isprintable()
+            if plain and code and self.owed and not self._lines:
                 self.owed -= 1
-                self.queue.append(Reply(code, line[:MAX_LINE], at))
+                self.queue.append(Reply(code, line, at))
             elif wrong := self._take(code, line, at):
                 return wrong
         return self._suspicion() if self._rest else None
