@@ -29,7 +29,9 @@ def judge(unused_at: float, limit: int, now: float) -> Verdict:
     after = start + each
     if after - now > MINUTE + each / 2:  # half a token of tolerance: floats
         return Verdict(start, limit, 0, math.ceil(start - now), max(1, math.ceil(after - now - MINUTE)))
-    return Verdict(after, limit, max(0, int((MINUTE - (after - now)) / each + 0.5)), math.ceil(after - now), 0)
+    return Verdict(
+        after, limit, max(0, int((MINUTE - (after - now)) / each + 0.5)), math.ceil(after - now), 0
+    )
 
 
 class Limiter:

@@ -5,6 +5,7 @@ Whatever stands in a Request has passed: the key is valid and may do this, the b
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -25,7 +26,7 @@ from shared.runtime.publisher import Publisher
 class KeyUse(msgspec.Struct, frozen=True):
     """When a key was last used, to the minute; apart from the key, so that using one changes no key."""
 
-    last_used_at: str
+    last_used_at: datetime
 
 
 @dataclass(slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import msgspec
 from services.gateway.errors import Problem, invalid
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 MAX_PROBLEMS: Final = 1000
 _LISTS: Final = (list, tuple, set, frozenset)
 _SPOKEN: Final = {
@@ -138,12 +139,12 @@ def _description(kind: Any) -> str | None:
     return None
 
 
-def query(given: Mapping[str, list[str]], kind: type[T]) -> T:
+def query(given: Mapping[str, list[str]], kind: type[S]) -> S:
     """Return the parameters of a URL as that struct; only its lists may be repeated.
 
     Raises: ApiError with all problems.
     """
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}  # type: ignore[type-var]
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     value: dict[str, Any] = {}
     found: list[Problem] = []
     for name, texts in given.items():
@@ -171,3 +172,7 @@ def _from_text(text: str, kind: Any) -> Any:
     if int in options and re.fullmatch(r"-?[0-9]{1,18}", text):
         return int(text)
     return text
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """The query of a route that takes no parameters."""

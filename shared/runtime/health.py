@@ -11,6 +11,7 @@ from shared.runtime.log import Log
 from shared.runtime.publisher import Publisher
 
 Check = Callable[[], Awaitable[str | None]]
+Page = Callable[[web.BaseRequest], Awaitable[web.Response]]
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -29,18 +30,14 @@ class Health:
         if vital:
             self._vital.add(name)
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the three routes, for a process that serves HTTP anyway."""
-        return [
-            web.get("/livez", self._livez),
-            web.get("/readyz", self._readyz),
-            web.get("/metrics", self._metrics),
-        ]
+    def page(self, path: str) -> Page:
+        """Return the handler of one of the three paths, for a process that serves HTTP anyway."""
+        return {"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics}[path]
 
     async def serve(self, host: str, port: int) -> None:
         """Listen for health requests on a port of their own."""
         app = web.Application()
-        app.add_routes(self.routes())
+        app.add_routes([web.get(path, self.page(path)) for path in ("/livez", "/readyz", "/metrics")])
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
@@ -59,17 +56,17 @@ class Health:
                 found[name] = reason
         return found
 
-    async def _livez(self, _request: web.Request) -> web.Response:
+    async def _livez(self, _request: web.BaseRequest) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def _readyz(self, _request: web.Request) -> web.Response:
+    async def _readyz(self, _request: web.BaseRequest) -> web.Response:
         problems = await self.problems()
         checks = {name: problems.get(name, "ok") for name in {**self._checks, **problems}}
         ready = self._vital.isdisjoint(problems)
         body = _encode({"ready": ready, "checks": checks})
         return web.Response(body=body, status=200 if ready else 503, content_type="application/json")
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
+    async def _metrics(self, _request: web.BaseRequest) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

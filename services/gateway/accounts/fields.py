@@ -1,0 +1,154 @@
+"""Owns the shapes of /accounts as clients write and read them; secrets are in what they write only."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from shared.events.email import Tracking
+from shared.runtime.configuration import Account, Identity, Limits
+
+Line: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"\A[^\x00-\x1f\x7f\x85\u2028\u2029]+\Z",
+        description="one line without control characters",
+    ),
+]
+Secret: TypeAlias = Annotated[
+    str,
+    Meta(min_length=1, max_length=16_384, pattern=r"\A[^\x00\r\n]+\Z", description="one line without NUL"),
+]
+Pem: TypeAlias = Annotated[str, Meta(min_length=1, max_length=65_536)]
+Host: TypeAlias = Annotated[str, Meta(min_length=1, max_length=253)]
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65_535)]
+Tls: TypeAlias = Literal["implicit", "starttls", "none"]
+Auth: TypeAlias = Literal["password", "xoauth2", "none"]
+Ambiguity: TypeAlias = Literal["at_least_once", "at_most_once"]
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An address the account may send from, and the name shown beside it."""
+
+    address: Annotated[str, Meta(min_length=3, max_length=320)]
+    name: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the server bears: connections at once, messages per window; null is no limit."""
+
+    connections: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+    per_second: Count | UnsetType | None = UNSET
+    per_minute: Count | UnsetType | None = UNSET
+    per_hour: Count | UnsetType | None = UNSET
+    per_day: Count | UnsetType | None = UNSET
+
+
+class Signals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is tracked of an email that does not say so itself."""
+
+    opens: bool | UnsetType = UNSET
+    clicks: bool | UnsetType = UNSET
+    delivery: bool | UnsetType = UNSET
+    read: bool | UnsetType = UNSET
+
+
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change; what is absent stays. `password` and `secret` are two names of one thing."""
+
+    name: Line | UnsetType = UNSET
+    host: Host | UnsetType = UNSET
+    port: Port | UnsetType = UNSET
+    tls: Tls | UnsetType = UNSET
+    auth: Auth | UnsetType = UNSET
+    username: Line | UnsetType | None = UNSET
+    password: Secret | UnsetType | None = UNSET
+    secret: Secret | UnsetType | None = UNSET
+    tls_ca: Pem | UnsetType | None = UNSET
+    identities: Annotated[list[Sender], Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    limits: Bounds | UnsetType = UNSET
+    ambiguity: Ambiguity | UnsetType = UNSET
+    tracking: Signals | UnsetType = UNSET
+    return_path_domain: Host | UnsetType | None = UNSET
+    disabled: bool | UnsetType = UNSET
+    default: bool | UnsetType = UNSET
+    imap: Any = UNSET
+
+
+class NewAccount(AccountChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An SMTP account: where it sends, as whom, and how fast. The first identity is the default sender.
+
+    `tls` defaults to starttls, and to implicit on port 465; `auth` to password when there is one.
+    """
+
+    name: Line
+    host: Host
+    port: Port
+    identities: Annotated[list[Sender], Meta(min_length=1, max_length=100)]
+
+
+class AccountShown(msgspec.Struct, frozen=True, kw_only=True):
+    """An SMTP account as it is; of its secret only whether there is one."""
+
+    id: str
+    name: str
+    host: str
+    port: int
+    tls: Tls
+    auth: Auth
+    username: str | None
+    has_secret: bool
+    tls_ca: str | None
+    identities: tuple[Identity, ...]
+    limits: Limits
+    ambiguity: Ambiguity
+    tracking: Tracking
+    return_path_domain: str | None
+    disabled: bool
+    default: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One step or capability of the server: whether it is there, and what that means."""
+
+    name: str
+    ok: bool
+    message: str
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What a real connection found; `ok` says whether mail can be sent."""
+
+    ok: bool
+    checks: list[Check]
+
+
+def shown(account: Account, default_id: str | None) -> AccountShown:
+    """Return the account as a client may see it."""
+    smtp = account.smtp
+    return AccountShown(
+        id=account.id,
+        name=account.name,
+        host=smtp.host,
+        port=smtp.port,
+        tls=smtp.tls,
+        auth=smtp.auth,
+        username=smtp.username,
+        has_secret=smtp.secret is not None,
+        tls_ca=smtp.tls_ca,
+        identities=account.identities,
+        limits=account.limits,
+        ambiguity=account.ambiguity,
+        tracking=account.tracking,
+        return_path_domain=account.return_path_domain,
+        disabled=account.disabled,
+        default=account.id == default_id,
+        created_at=account.created_at,
+        updated_at=account.updated_at,
+    )

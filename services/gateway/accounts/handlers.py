@@ -1,0 +1,170 @@
+"""Handles the requests about accounts: load, decide, write to the bucket, answer.
+
+A 201 holds at once on every replica, for readers catch up with the leader first; a change and a removal are
+answered when every process that only watches has them too.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import nats
+
+from services.gateway import paging
+from services.gateway.accounts import decisions, fields
+from services.gateway.emails import identifiers
+from services.gateway.errors import Problem, invalid, not_found, unavailable
+from services.gateway.request import Reply, Request
+from shared.runtime import buckets, outgoing
+from shared.runtime.configuration import Account, Workspace, account_key
+
+VERIFY_SUBJECT: Final = "verify.accounts"
+VERIFY_WITHIN: Final = 45.0
+MAX_ACCOUNTS: Final = 1000
+
+
+async def create(request: Request) -> Reply:
+    """Open an account; the workspace's first one becomes its default."""
+    account_id = identifiers.fresh()
+    seal = _seal(request, account_id)
+    account, problems = decisions.opened(account_id, request.workspace, request.data, seal, datetime.now(UTC))
+    await _refuse(request, account, problems)
+    await request.services.accounts.catch_up()
+    if len(_mine(request)) >= MAX_ACCOUNTS:
+        raise invalid([Problem("$", f"a workspace has at most {MAX_ACCOUNTS} accounts")])
+    await request.services.accounts.put(account_key(request.workspace, account_id), account, revision=0)
+    default_id = await _set_default(request, _chosen(account_id, request.data.default))
+    return Reply(fields.shown(account, default_id))
+
+
+async def list_(request: Request) -> Reply:
+    """Return the workspace's accounts, oldest first."""
+    await request.services.accounts.catch_up()
+    page, meta = paging.cut(_mine(request), request.query, _place)
+    default_id = await _default_id(request)
+    return Reply([fields.shown(account, default_id) for account in page], meta=meta)
+
+
+async def show(request: Request) -> Reply:
+    """Return one account."""
+    _, account = await _load(request)
+    return Reply(fields.shown(account, await _default_id(request)))
+
+
+async def change(request: Request) -> Reply:
+    """Change one account; nobody's change is lost when two come at once."""
+    wanted: fields.AccountChange = request.data
+    while True:
+        revision, account = await _load(request)
+        fresh, problems = decisions.changed(account, wanted, _seal(request, account.id), datetime.now(UTC))
+        await _refuse(request, fresh, problems)
+        try:
+            await request.services.accounts.put(
+                account_key(request.workspace, account.id), fresh, revision=revision
+            )
+            break
+        except buckets.Changed:
+            continue
+    default_id = await _set_default(request, _rechosen(account.id, wanted.default))
+    await asyncio.sleep(buckets.SETTLED_AFTER)
+    return Reply(fields.shown(fresh, default_id))
+
+
+async def remove(request: Request) -> Reply:
+    """Remove one account and return it as it was; mail that waits for it is deferred until its deadline."""
+    _, account = await _load(request)
+    shown = fields.shown(account, await _default_id(request))
+    # The default first: a workspace must not name an account that is gone.
+    await _set_default(request, lambda known: None if known == account.id else known)
+    await request.services.accounts.delete(account_key(request.workspace, account.id))
+    await asyncio.sleep(buckets.SETTLED_AFTER)
+    return Reply(shown)
+
+
+async def verify(request: Request) -> Reply:
+    """Have a dispatcher connect for real, for only it talks SMTP, and return what it found."""
+    _, account = await _load(request)
+    question = {"workspace": request.workspace, "account_id": account.id}
+    try:
+        answer = await request.services.client.request(
+            VERIFY_SUBJECT, msgspec.json.encode(question), timeout=VERIFY_WITHIN
+        )
+        return Reply(msgspec.json.decode(answer.data, type=fields.Verified))
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        raise unavailable("no dispatcher answered; try again") from error
+
+
+async def _load(request: Request) -> tuple[int, Account]:
+    """Return the account as the leader has it. Raises: ApiError, also for another workspace's."""
+    found = await request.services.accounts.read(account_key(request.workspace, request.path["id"]))
+    if found is None:
+        raise not_found("account")
+    return found
+
+
+def _mine(request: Request) -> list[Account]:
+    every = request.services.accounts.items().values()
+    return sorted((account for account in every if account.workspace == request.workspace), key=_place)
+
+
+def _place(account: Account) -> str:
+    return f"{account.created_at:%Y-%m-%dT%H:%M:%S.%f}{account.id}"
+
+
+def _seal(request: Request, account_id: str) -> decisions.Seal:
+    return lambda secret: request.services.keyring.seal(secret, request.workspace, account_id)
+
+
+async def _refuse(request: Request, account: Account, problems: list[Problem]) -> None:
+    """Raise all problems, with where the host leads among them. Raises: ApiError."""
+    if decisions.is_literal(account.smtp.host):
+        # An address needs no resolver; a name is checked when a dispatcher connects, and only then.
+        try:
+            await outgoing.resolve(account.smtp.host, account.smtp.port, request.services.allowed)
+        except outgoing.RefusedAddress as refused:
+            problems = [*problems, Problem("$.host", str(refused))]
+        except socket.gaierror:
+            problems = [*problems, Problem("$.host", "is neither a host name nor an address")]
+    if problems:
+        raise invalid(problems)
+
+
+async def _default_id(request: Request) -> str | None:
+    workspace = await request.services.workspaces.get(request.workspace)
+    return workspace.default_account_id if workspace else None
+
+
+def _chosen(account_id: str, wanted: bool | msgspec.UnsetType) -> Callable[[str | None], str | None]:
+    """Return what a new account makes of the default: the first one becomes it."""
+    return lambda known: account_id if wanted is True or known is None else known
+
+
+def _rechosen(account_id: str, wanted: bool | msgspec.UnsetType) -> Callable[[str | None], str | None]:
+    if wanted is True:
+        return lambda _: account_id
+    if wanted is False:
+        return lambda known: None if known == account_id else known
+    return lambda known: known
+
+
+async def _set_default(request: Request, choose: Callable[[str | None], str | None]) -> str | None:
+    """Write the workspace's default account if it changes, and return it."""
+    workspaces, name = request.services.workspaces, request.workspace
+    while True:
+        revision, known = await workspaces.read(name) or (
+            0,
+            Workspace(name=name, created_at=datetime.now(UTC)),
+        )
+        chosen = choose(known.default_account_id)
+        if chosen == known.default_account_id:
+            return chosen
+        try:
+            await workspaces.put(
+                name, msgspec.structs.replace(known, default_account_id=chosen), revision=revision
+            )
+            return chosen
+        except buckets.Changed:
+            continue

@@ -1,0 +1,77 @@
+"""The routes of /accounts: their shapes, permissions and codes."""
+
+from typing import Final
+
+from services.gateway import paging
+from services.gateway.accounts import fields, handlers
+from services.gateway.routing import Route
+
+_READ: Final = "accounts.read"
+_WRITE: Final = "accounts.write"
+_TAG: Final = "Accounts"
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/accounts",
+        permission=_WRITE,
+        summary="Open an SMTP account",
+        description="The workspace's first account becomes its default; `default: true` makes this one it.",
+        handler=handlers.create,
+        body=fields.NewAccount,
+        data=fields.AccountShown,
+        status=201,
+        tag=_TAG,
+    ),
+    Route(
+        method="GET",
+        path="/accounts",
+        permission=_READ,
+        summary="List SMTP accounts",
+        handler=handlers.list_,
+        query=paging.Query,
+        data=list[fields.AccountShown],
+        meta=paging.Meta,
+        tag=_TAG,
+    ),
+    Route(
+        method="GET",
+        path="/accounts/{id}",
+        permission=_READ,
+        summary="Read one SMTP account",
+        handler=handlers.show,
+        data=fields.AccountShown,
+        tag=_TAG,
+    ),
+    Route(
+        method="PATCH",
+        path="/accounts/{id}",
+        permission=_WRITE,
+        summary="Change an SMTP account",
+        description="What is absent stays, also inside `limits` and `tracking`; `identities` are replaced.",
+        handler=handlers.change,
+        body=fields.AccountChange,
+        data=fields.AccountShown,
+        tag=_TAG,
+    ),
+    Route(
+        method="DELETE",
+        path="/accounts/{id}",
+        permission=_WRITE,
+        summary="Remove an SMTP account",
+        description="Answers with the account as it was. Mail that waits for it is deferred until its deadline.",
+        handler=handlers.remove,
+        data=fields.AccountShown,
+        tag=_TAG,
+    ),
+    Route(
+        method="POST",
+        path="/accounts/{id}/verify",
+        permission=_WRITE,
+        summary="Connect to the account's server for real",
+        description="Reports step by step and capability by capability what was found.",
+        handler=handlers.verify,
+        data=fields.Verified,
+        tag=_TAG,
+    ),
+)

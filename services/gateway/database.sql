@@ -1,0 +1,2 @@
+-- name: answers
+SELECT 1

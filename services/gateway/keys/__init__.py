@@ -1,0 +1,1 @@
+"""The area of API keys: made once, shown once, kept as a hash."""

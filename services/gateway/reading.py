@@ -1,0 +1,84 @@
+"""Owns the reading of a request's body: bounded in bytes and in time, before anything looks inside.
+
+Bytes are counted while they come, for a Content-Length may lie or be absent; a client that dribbles is cut
+off, for every open request holds memory.
+"""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from aiohttp.client_exceptions import ClientError
+from aiohttp.web_exceptions import HTTPException
+
+from services.gateway.errors import (
+    PAYLOAD_TOO_LARGE,
+    REQUEST_TIMEOUT,
+    UNSUPPORTED_MEDIA_TYPE,
+    ApiError,
+    Problem,
+    invalid,
+)
+
+PROGRESS_WITHIN: Final = 10.0
+WHOLE_WITHIN: Final = 30.0
+
+
+def require_json(incoming: web.BaseRequest) -> None:
+    """Refuse what is not said to be plain JSON. Raises: ApiError."""
+    headers = incoming.headers
+    kind = headers.get("Content-Type", "")
+    if kind != "application/json":
+        name, _, parameters = kind.partition(";")
+        charset = parameters.lower().replace(" ", "").replace('"', "")
+        if name.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+            raise ApiError(UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8")
+    # A few bytes of gzip are gigabytes of zeros: nothing compressed is expanded here.
+    if headers.get("Content-Encoding", "identity") != "identity":
+        raise ApiError(UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed (Content-Encoding)")
+
+
+async def body(incoming: web.BaseRequest, limit: int) -> bytes:
+    """Return the whole body, at most `limit` bytes.
+
+    Raises: ApiError (PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, VALIDATION_ERROR), ConnectionError.
+    """
+    declared = incoming.content_length
+    if declared is not None and declared > limit:
+        raise _too_large(limit)
+    content = incoming.content
+    if content.is_eof():
+        data = content.read_nowait(-1)
+        if len(data) > limit:
+            raise _too_large(limit)
+        return data
+    await _invite(incoming)
+    try:
+        async with asyncio.timeout(WHOLE_WITHIN):
+            return await _rest(incoming, limit)
+    except TimeoutError:
+        raise ApiError(REQUEST_TIMEOUT, "the body did not arrive in time") from None
+    except (ClientError, HTTPException):  # not HTTP: a chunk that is none, an end before the promised length
+        raise invalid([Problem("$", "the body is not framed as HTTP/1.1 requires")]) from None
+
+
+async def _rest(incoming: web.BaseRequest, limit: int) -> bytes:
+    parts = bytearray()
+    content = incoming.content
+    while not content.at_eof():
+        async with asyncio.timeout(PROGRESS_WITHIN):
+            parts += await content.readany()
+        if len(parts) > limit:
+            raise _too_large(limit)
+    return bytes(parts)
+
+
+async def _invite(incoming: web.BaseRequest) -> None:
+    """Ask for the body, if the client waits to be asked (RFC 9110 10.1.1)."""
+    if incoming.headers.get("Expect", "").lower() == "100-continue":
+        await incoming.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        incoming.writer.output_size = 0
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(PAYLOAD_TOO_LARGE, f"the body is larger than {limit} bytes")

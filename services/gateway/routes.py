@@ -1,0 +1,10 @@
+"""The whole route table: what a client can do, area by area."""
+
+from typing import Final
+
+from services.gateway.accounts import routes as accounts
+from services.gateway.emails import routes as emails
+from services.gateway.keys import routes as keys
+from services.gateway.routing import Table
+
+TABLE: Final = Table((*emails.ROUTES, *accounts.ROUTES, *keys.ROUTES))
