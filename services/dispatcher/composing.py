@@ -120,14 +120,14 @@ def _custom(name: str, value: str) -> str:
 def _addressees(label: str, mailboxes: Sequence[Mailbox]) -> str:
     shown = [_shown(mailbox.address, mailbox.name) for mailbox in mailboxes]
     line = f"{label}: {', '.join(shown)}"
-    return line if len(line) <= rfc2047.MAX_LINE else _folded(label, shown)
+    return line if len(line) <= rfc2047.MAX_ENCODED_LINE else _folded(label, shown)
 
 
 def _folded(label: str, shown: list[str]) -> str:
     parts = [f"{label}: {shown[0]}"]
     column = _last_line(parts[0])
     for mailbox in shown[1:]:
-        if column + 2 + len(mailbox.partition("\r")[0]) + 1 > rfc2047.MAX_LINE:
+        if column + 2 + len(mailbox.partition("\r")[0]) + 1 > rfc2047.MAX_ENCODED_LINE:
             parts.append(f",\r\n {mailbox}")
             column = 1
         else:
@@ -145,17 +145,23 @@ def _last_line(text: str) -> int:
 def _shown(mailbox: str, name: str) -> str:
     """Return a mailbox as a header shows it; the same wherever it stands in the list."""
     spec = _spec(mailbox)
-    if not name:
+    if not name or name.isspace():
         return spec
-    if "=?" not in name and name.isascii():
-        if _PHRASE.fullmatch(name) and len(name) <= _MAX_QUOTED:
-            return f"{name} <{spec}>"
-        if name.isprintable() and len(name) <= _MAX_QUOTED and name == name.strip():
+    words = _words(name)
+    column = _LONGEST_LABEL if "\n" not in words else 0
+    fold = "" if column + _last_line(words) + len(spec) + len(" <>,") <= rfc2047.MAX_ENCODED_LINE else "\r\n"
+    return f"{words}{fold} <{spec}>"
+
+
+def _words(name: str) -> str:
+    if len(name) <= _MAX_QUOTED and name.isascii() and "=?" not in name:
+        if _PHRASE.fullmatch(name):
+            return name
+        if name.isprintable() and name == name.strip():
             quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{quoted}" <{spec}>'
-    words = rfc2047.encoded(header.neutralise(name), _LONGEST_LABEL)
-    end = " " if _last_line(words) + len(spec) + 4 + _LONGEST_LABEL <= rfc2047.MAX_LINE else "\r\n "
-    return f"{words}{end}<{spec}>"
+            if len(quoted) <= _MAX_QUOTED:
+                return f'"{quoted}"'
+    return rfc2047.encoded(header.neutralise(name), _LONGEST_LABEL)
 
 
 def _spec(mailbox: str) -> str:

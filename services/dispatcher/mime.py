@@ -5,7 +5,6 @@ extension to take it and none can be tricked about where a message ends.
 """
 
 import hashlib
-import re
 from binascii import b2a_base64, b2a_qp
 from typing import Final
 
@@ -13,7 +12,8 @@ _MAX_LINE: Final = 998
 _BASE64_LINE: Final = 76
 # What a 7bit body may hold: printable ASCII, TAB and our own line ends.
 _PLAIN: Final = bytes([9, 10, 13, *range(32, 127)])
-_BOUNDARY: Final = re.compile(r"[A-Za-z0-9'()+_,./:=?-]{1,70}")
+# RFC 2046 5.1.1, without the space.
+_IN_BOUNDARY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'()+_,-./:=?"
 
 _SEVEN_BIT: Final = b"7bit\r\n\r\n"
 _QUOTED_PRINTABLE: Final = b"quoted-printable\r\n\r\n"
@@ -42,12 +42,13 @@ def encoded(text: str) -> bytes:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     raw = text.replace("\n", "\r\n").encode("utf-8", "replace")
-    if _is_plain(raw):
+    awkward = len(raw.translate(None, _PLAIN))
+    if not awkward and _is_safe_as_it_is(raw):
         return _SEVEN_BIT + raw
     length = (len(raw) + 2) // 3 * 4
     length += (length - 1) // _BASE64_LINE * 2
     # Counting first: two thirds of a 1 MB text in Greek need not be quoted to learn that base64 is shorter.
-    if len(raw) + 2 * len(raw.translate(None, _PLAIN)) <= length:
+    if len(raw) + 2 * awkward <= length:
         quoted = _quoted_printable(raw)
         if len(quoted) <= length:
             return _QUOTED_PRINTABLE + quoted
@@ -94,23 +95,22 @@ def _alternative(text: bytes, html: bytes, boundary: str) -> bytes:
 
 def _unused(boundary: str, *bodies: bytes) -> bytes:
     """Return the boundary, or a variation of it made from the bodies alone if one of them contains it."""
-    if not _BOUNDARY.fullmatch(boundary):
+    mark = boundary.encode("utf-8", "replace")
+    if not 0 < len(mark) <= 70 or mark.translate(None, _IN_BOUNDARY):
         raise ValueError(f"not a MIME boundary: {boundary!r}")
-    mark = boundary.encode()
-    while any(b"--" + mark in body for body in bodies):
+    needle = b"--" + mark
+    while any(needle in body for body in bodies):
         digest = hashlib.sha256(mark + b"".join(bodies)).hexdigest()
         mark = f"{boundary[:32]}_{digest[:32]}".encode()
+        needle = b"--" + mark
     return mark
 
 
-def _is_plain(raw: bytes) -> bool:
+def _is_safe_as_it_is(raw: bytes) -> bool:
+    if len(raw) > _MAX_LINE and max(map(len, raw.split(b"\r\n"))) > _MAX_LINE:
+        return False
     # "From " at the start of a line is rewritten by whoever keeps mbox files.
-    return (
-        not raw.translate(None, _PLAIN)
-        and (len(raw) <= _MAX_LINE or max(map(len, raw.split(b"\r\n"))) <= _MAX_LINE)
-        and b"\nFrom " not in raw
-        and not raw.startswith(b"From ")
-    )
+    return b"From " not in raw or not (raw.startswith(b"From ") or b"\nFrom " in raw)
 
 
 def _quoted_printable(raw: bytes) -> bytes:
@@ -120,10 +120,11 @@ def _quoted_printable(raw: bytes) -> bytes:
         quoted = quoted.replace(b"\n", b"\r\n")
     if b"From " not in quoted:
         return quoted
+    quoted = b"\n" + quoted
     while b"\nFrom " in quoted:
         # With a soft break behind it, for the line may be full.
         quoted = quoted.replace(b"\nFrom ", b"\n=46rom =\r\n")
-    return b"=46rom =\r\n" + quoted[5:] if quoted.startswith(b"From ") else quoted
+    return quoted[1:]
 
 
 def _base64(raw: bytes) -> bytes:

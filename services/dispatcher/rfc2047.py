@@ -10,7 +10,7 @@ from typing import Final
 from shared.mail import header
 
 MAX_LINE: Final = 78
-_MAX_ENCODED_LINE: Final = 76  # RFC 2047 2: a line that holds an encoded-word
+MAX_ENCODED_LINE: Final = 76  # RFC 2047 2: a line that holds an encoded-word
 _MAX_WORD: Final = 75
 _MIN_ROOM: Final = 40  # behind a very long header name a line gets longer rather than the field unreadable
 _MAX_TOKEN: Final = 900  # RFC 5322 2.1.1: 998 with the field's name before it
@@ -37,10 +37,13 @@ def field(name: str, value: str) -> str:
 def encoded(text: str, column: int) -> str:
     """Return `text` as encoded-words, one a line, the first beginning at `column`."""
     raw = text.encode("utf-8", "replace")
-    room = min(_MAX_WORD, max(_MAX_ENCODED_LINE - column, _MIN_ROOM)) - _AROUND
+    room = min(_MAX_WORD, max(MAX_ENCODED_LINE - column, _MIN_ROOM)) - _AROUND
     length_as_b = (len(raw) + 2) // 3 * 4
-    if len(raw) + 2 * len(raw.translate(None, _SHORT)) <= length_as_b:
-        return _as_q(raw, room)
+    length_as_q = len(raw) + 2 * len(raw.translate(None, _SHORT))
+    if length_as_q <= length_as_b:
+        return (
+            _as_q(raw, room) if length_as_q > room else f"=?utf-8?q?{''.join([_Q[byte] for byte in raw])}?="
+        )
     if length_as_b <= room:
         return f"=?utf-8?b?{b2a_base64(raw, newline=False).decode()}?="
     return _as_b(raw, room)

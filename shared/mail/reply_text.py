@@ -88,7 +88,9 @@ _WORDS: Final = tuple((category, re.compile(phrase, re.ASCII)) for category, phr
 _PERMANENT_NEVER: Final = frozenset({"greylisted", "server_busy"})
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_AMOUNT: Final = r"(\d{1,7}|an?|one) ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\b"
+_AMOUNT: Final = (
+    r"(\d{1,7} ?|(?:an?|one) (?=[a-z]{3}))(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\b"
+)
 # A number counts only behind a word that asks to come back: "1000 messages in 60 seconds" is no invitation.
 _COME_BACK: Final = re.compile(
     r"\b(?:retry|try|again|come back|wait|gr[ae]y-?list(?:ed|ing)?|blocked|delayed|deferred)\b[^0-9]{0,40}?\b"
@@ -122,7 +124,7 @@ def retry_after(text: str) -> timedelta | None:
 def _seconds(amount: str | None, unit: str | None) -> int:
     if amount is None or unit is None:
         return 0
-    return (int(amount) if amount.isdecimal() else 1) * _UNITS[unit[0]]
+    return (int(amount) if amount[0].isdigit() else 1) * _UNITS[unit[0]]
 
 
 def _cut(text: str) -> str:

@@ -83,6 +83,18 @@ _ACTION: Final[dict[Category, str]] = {
     "protocol": "Report this; the server did not understand what was sent.",
     "unknown": "Read the server's message.",
 }
+_BEFORE_RECIPIENTS: Final = (
+    "resolve",
+    "connect",
+    "banner",
+    "ehlo",
+    "helo",
+    "tls",
+    "starttls",
+    "auth",
+    "mail",
+)
+_CONTENT: Final = ("data", "body", "final")
 # Whoever repairs these is the account's owner.
 _ACCOUNT: Final = frozenset({"authentication", "tls", "sender_refused"})
 
@@ -115,8 +127,7 @@ def retry_after(text: str) -> timedelta | None:
 def classify(code: int, enhanced: str | None, text: str, phase: str) -> Classification:
     """Say what a refusal means; `code` 0 is no answer at all (then the phase tells network from TLS).
 
-    `phase` is the command answered: connect, ehlo, starttls, auth, mail, rcpt, data or message (the final dot);
-    in any case.
+    `phase` is where the reply came, in any case: banner, ehlo, tls, auth, mail, rcpt, data, body or final.
     """
     phase = phase.lower()
     category = _category(code, enhanced or enhanced_code(text), text, phase)
@@ -154,7 +165,7 @@ def _by_code(code: int, phase: str, vague: Category | None) -> Category:
         found = _BY_CODE_AT_RECIPIENT.get(code)
     if found is None and code == 552:
         found = "message_too_large"
-    if found is None and phase.startswith(("data", "message")) and code >= 500:
+    if found is None and phase.startswith(_CONTENT) and code >= 500:
         found = "policy"
     return found or ("server_busy" if code < 500 else "unknown")
 
@@ -183,7 +194,7 @@ def _is_accounts_fault(code: int, category: Category, phase: str) -> bool:
 
 
 def _is_before_recipients(phase: str) -> bool:
-    return not phase.startswith(("rcpt", "data", "message"))
+    return phase.startswith(_BEFORE_RECIPIENTS)
 
 
 def _is_retryable(code: int, category: Category, phase: str) -> bool:
