@@ -41,6 +41,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the last part of the NATS subject, after the email id."""
         return self.name
 
+    @classmethod
+    def subject_tails(cls) -> tuple[str, ...]:
+        """Return every last part that records of this class may have."""
+        return (cls.name,)
+
     def without_content(self) -> "Event":
         """Return the event as the archive keeps it: without the email's content."""
         return self

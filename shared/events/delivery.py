@@ -94,8 +94,10 @@ class Sent(Outcome, frozen=True, kw_only=True):
 class Deferred(Outcome, frozen=True, kw_only=True):
     """At least one recipient waits for a later attempt: a 4xx, the network, a limit, no free slot.
 
-    Evidence: the server's reply, or our own limit. `attempts` counts the claims made so far;
-    `results` are the results of all attempts so far, this one included.
+    Evidence: the server's reply, or our own limit.
+
+    `attempts` counts the claims made so far; `results` are the results of all attempts so far, this one
+    included.
     """
 
     name: ClassVar[str] = "deferred"

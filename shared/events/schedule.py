@@ -14,6 +14,7 @@ class Released(Event, frozen=True, kw_only=True):
     """An email's time or turn has come: its first release or a retry.
 
     Evidence: the scheduler's clock and the account's credit, guarded by the email's history.
+
     `round` is one more than every round before it; `attempts` counts the claims made so far.
     """
 

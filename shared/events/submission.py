@@ -1,7 +1,7 @@
 """The gateway's voice: what a client asked for."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import msgspec
 
@@ -26,6 +26,11 @@ class Requested(Event, frozen=True, kw_only=True):
     def subject_tail(self) -> str:
         """Return `requested.now`, `requested.turn` or `requested.at`."""
         return f"requested.{self.release}"
+
+    @classmethod
+    def subject_tails(cls) -> tuple[str, ...]:
+        """Return the three ways of being released: consumers filter by them."""
+        return tuple(f"{cls.name}.{release}" for release in get_args(Release))
 
     def without_content(self) -> "Requested":
         """Return the request without the email's body."""
