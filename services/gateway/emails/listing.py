@@ -69,7 +69,9 @@ def read_cursor(text: str) -> tuple[bool, Place]:
 
 
 class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """What may stand in the query string of GET /emails; several statuses are separated by commas."""
+    """What may stand in the query string of GET /emails: several statuses are separated by commas, and a
+    cursor (from `meta.next_cursor`) wins over a page.
+    """
 
     status: str | None = None
     unified_status: str | None = None
@@ -85,7 +87,7 @@ class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"f
     scheduled_after: str | None = None
     scheduled_before: str | None = None
     sort: str = "-created_at"
-    page: int | None = None
+    page: int = 1
     per_page: int = PER_PAGE
     cursor: str | None = None
 
@@ -106,12 +108,11 @@ class Reader:
         filters = tuple(condition for condition in map(self._condition, _FILTERS) if condition)
         if not 1 <= query.per_page <= MAX_PER_PAGE:
             self._say("per_page", f"must be a whole number from 1 to {MAX_PER_PAGE}")
-        page = 1 if query.page is None else query.page
-        if page < 1:
+        if query.page < 1:
             self._say("page", "must be a whole number from 1 on")
-        if (page - 1) * query.per_page > MAX_OFFSET:
+        if (query.page - 1) * query.per_page > MAX_OFFSET:
             self._say("page", f"reaches past row {MAX_OFFSET}; follow meta.next_cursor instead")
-        return Listing(filters, newest_first, page, query.per_page, self._after(newest_first))
+        return Listing(filters, newest_first, query.page, query.per_page, self._after(newest_first))
 
     def _condition(self, name: str) -> Condition | None:
         text: str | None = getattr(self._query, "from_" if name == "from" else name)
@@ -132,8 +133,6 @@ class Reader:
         text = self._query.cursor
         if text is None:
             return None
-        if self._query.page is not None:
-            self._say("cursor", "give a page or a cursor, not both")
         try:
             order, place = read_cursor(text)
         except ValueError:

@@ -79,7 +79,6 @@ def test_every_problem_of_a_query_is_listed() -> None:
             "$.page",
             "$.per_page",
             "$.cursor",
-            "$.cursor",
         ]
     )
 

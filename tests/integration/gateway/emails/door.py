@@ -1,0 +1,176 @@
+"""A gateway on real servers and a client at its door, with the levers a test wants: projecting, trimming."""
+
+import secrets
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import msgspec
+import pytest
+
+from deploy.local.ports import LOOPBACK, free_port
+from services.bootstrap import broker, database
+from services.bootstrap.settings import Settings
+from services.gateway import app
+from services.projector import store
+from shared.events.record import history_subject
+from shared.runtime import configuration, keyring, log, topology
+from shared.runtime.buckets import Bucket
+from shared.runtime.configuration import Account, ApiKey, Identity, Smtp, Workspace
+from shared.runtime.publisher import Publisher
+
+GOOD: dict[str, Any] = {"to": "ann@world.test", "subject": "Welcome", "text": "Hello."}
+
+
+class Answer(msgspec.Struct):
+    """What came back."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+    @property
+    def data(self) -> Any:
+        return self.body["data"]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        error: dict[str, Any] = self.body["error"]
+        return error
+
+    @property
+    def paths(self) -> list[str]:
+        return [detail["path"] for detail in self.error["details"]]
+
+
+class Door:
+    """One workspace's client, and what stands behind the gateway."""
+
+    def __init__(self, url: str, token: str, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.token = token
+        self.session = session
+
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        data = None if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
+        head = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        head |= {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.session.request(method, f"{self.url}/api/v1{path}", data=data, headers=head) as answer:
+            return Answer(answer.status, msgspec.json.decode(await answer.read()), dict(answer.headers))
+
+    async def send(self, key: str | None = None, **fields: Any) -> Answer:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return await self.ask("POST", "/emails/send", GOOD | fields, **headers)
+
+    async def sent(self, key: str | None = None, **fields: Any) -> dict[str, Any]:
+        answer = await self.send(key, **fields)
+        assert answer.status == 202, answer.body
+        data: dict[str, Any] = answer.data
+        return data
+
+    async def show(self, email_id: str, include: str = "") -> Answer:
+        return await self.ask("GET", f"/emails/{email_id}" + (f"?include={include}" if include else ""))
+
+    async def list_(self, query: str = "") -> Answer:
+        return await self.ask("GET", f"/emails?{query}")
+
+
+class Behind:
+    """The log and the read model as the other services use them."""
+
+    def __init__(self, emails: log.Log, publisher: Publisher, pool: asyncpg.Pool | None) -> None:
+        self.log = emails
+        self.publisher = publisher
+        self._pool = pool
+        self.workspaces: Bucket[Workspace] = Bucket(emails.client, topology.WORKSPACES, Workspace)
+        self.accounts: Bucket[Account] = Bucket(emails.client, topology.ACCOUNTS, Account)
+        self.keys: Bucket[ApiKey] = Bucket(emails.client, topology.KEYS, ApiKey)
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        assert self._pool is not None
+        return self._pool
+
+    async def workspace(self, name: str) -> tuple[str, Account]:
+        """Make a workspace with one account; return a key with all permissions."""
+        now, token = datetime.now(UTC), configuration.new_token()
+        account = Account(
+            id=str(uuid.uuid4()),
+            workspace=name,
+            name="relay",
+            smtp=Smtp(host="127.0.0.1", port=25, tls="none"),
+            identities=(Identity(address="hello@sendlog.test", name="Sendlog"),),
+            created_at=now,
+            updated_at=now,
+        )
+        key = ApiKey(
+            id=str(uuid.uuid4()),
+            workspace=name,
+            name="test",
+            permissions=configuration.PERMISSIONS,
+            created_at=now,
+            rate_limit=10_000_000,
+        )
+        await self.accounts.put(configuration.account_key(name, account.id), account)
+        await self.workspaces.put(name, Workspace(name=name, created_at=now, default_account_id=account.id))
+        await self.keys.put(configuration.hash_token(token), key)
+        return token, account
+
+    async def history(self, email_id: str, workspace: str = "default") -> list[Any]:
+        return await self.log.history(workspace, email_id)
+
+    async def project(self, *email_ids: str, workspace: str = "default") -> None:
+        """Bring these emails' rows up to date, as the projector would."""
+        records = [record for one in email_ids for record in await self.history(one, workspace)]
+        await store.project(self.pool, records)
+
+    async def trim(self, email_id: str, workspace: str = "default") -> None:
+        """Take the email's records out of the log, as trimming does once they are archived."""
+        subject = history_subject(workspace, email_id)
+        await self.log.client.jetstream().purge_stream(topology.LOG, subject=subject)
+
+
+@asynccontextmanager
+async def gateway(
+    nats_url: str, database_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[str]:
+    """Run a gateway in this process; yields where it listens."""
+    ring = home / f"keyring-{secrets.token_hex(4)}"
+    keyring.create(ring)
+    port = free_port()
+    for name, value in {
+        "NATS_URL": nats_url,
+        "DATABASE_URL": database_url,
+        "CONTENT_URL": (home / "content").as_uri(),
+        "KEYRING": str(ring),
+        "GATEWAY_PORT": str(port),
+        "HEALTH_PORT": str(free_port()),
+    }.items():
+        monkeypatch.setenv(f"SENDLOG_{name}", value)
+    async with app.build():
+        yield f"http://{LOOPBACK}:{port}"
+
+
+@asynccontextmanager
+async def behind(nats_url: str, database_url: str | None) -> AsyncIterator[Behind]:
+    """Create everything the gateway expects, and open it for the test."""
+    await broker.ensure(Settings(nats_url=nats_url, database_url="", log_bytes=1024**3))
+    async with AsyncExitStack() as stack:
+        if database_url is not None:
+            await database.migrate(database_url, None)
+        client = await log.connect(nats_url, "test")
+        stack.push_async_callback(client.close)
+        emails = log.Log(client)
+        await emails.open()
+        publisher = Publisher(emails)
+        publisher.start()
+        stack.push_async_callback(publisher.stop)
+        pool = await asyncpg.create_pool(database_url, min_size=1, max_size=4) if database_url else None
+        if pool is not None:
+            stack.callback(pool.terminate)
+        yield Behind(emails, publisher, pool)
