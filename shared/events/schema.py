@@ -86,9 +86,9 @@ def _paragraphs(text: str) -> str:
 def documents() -> dict[str, dict[str, Any]]:
     """Return the self-contained JSON Schema of each event, by the name of its file."""
     files: dict[str, dict[str, Any]] = {}
+    known = components("#/$defs/")
     for cls in events():
-        known = components("#/$defs/")
-        own = known.pop(cls.__name__)
+        own = known[cls.__name__]
         needed = {name: known[name] for name in sorted(_reachable(own, known))}
         head = {"$schema": DIALECT, "$id": f"urn:sendlog:schema:{cls.type_name()}", **own}
         whole = head | ({"$defs": needed} if needed else {})
