@@ -44,7 +44,8 @@ class Pool:
         self._timeouts = timeouts or Timeouts()
         self._transactions, self._check_after, self._idle_for = transactions, check_after, idle_for
         self._idle: list[Session] = []  # the longest idle first
-        self._out = 0
+        self._out = 0  # places given away, also to who has not woken up yet
+        self._held = 0  # sessions leased or being opened
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -52,8 +53,8 @@ class Pool:
 
     @property
     def open(self) -> int:
-        """How many places are taken, sessions being opened and idle ones included."""
-        return self._out + len(self._idle)
+        """How many sessions there are, those being opened included."""
+        return self._held + len(self._idle)
 
     def set_limit(self, limit: int) -> None:
         """Allow that many sessions from now on; leased ones above it are closed as they come back."""
@@ -77,11 +78,13 @@ class Pool:
         """
         await self._place()
         session: Session | None = None
+        self._held += 1
         try:
             session = await self._reusable() or await self._fresh()
             yield session
         finally:
             self._out -= 1
+            self._held -= 1
             if session is not None:
                 self._take_back(session)
             self._hand_out()

@@ -51,9 +51,7 @@ _REFUSED: tuple[tuple[Network, str], ...] = tuple(
         ("ff00::/8", "multicast"),
         ("2001:db8::/32", "documentation"),
         ("3fff::/20", "documentation"),
-        ("2001:2::/48", "benchmarking"),
-        ("2001:10::/28", "reserved"),
-        ("2001:20::/28", "reserved"),
+        ("2001::/23", "reserved"),
     )
 )
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")

@@ -23,7 +23,8 @@ PATIENT = Timeouts(command=10, data=10, body=20, final=20, quit=1)
 
 def a_server(port: int, **fields: Any) -> Server:
     """Return a server on loopback, without TLS and AUTH unless told."""
-    return Server(**({"host": "127.0.0.1", "port": port, "tls": "none", "helo": "client.test"} | fields))
+    values: dict[str, Any] = {"host": "127.0.0.1", "port": port, "tls": "none", "helo": "client.test"}
+    return Server(**(values | fields))
 
 
 def an_envelope(*recipients: str, **fields: Any) -> Envelope:

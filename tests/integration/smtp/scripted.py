@@ -6,7 +6,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 ALL = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "SIZE 10000000")
 
@@ -185,6 +185,11 @@ async def _act(client: Client, step: Step) -> str:
         return ""
     await client.say(*step.split("\n"))
     return step
+
+
+def at(where: str, step: Steps) -> dict[str, Any]:
+    """Return the argument of `mta` that puts this answer there."""
+    return {where: step}
 
 
 def ehlo(offers: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Connections that end, stall or talk nonsense: each told apart by the phase it happened in."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -14,8 +15,9 @@ from tests.integration.smtp.asking import (
     codes,
     transact,
 )
-from tests.integration.smtp.scripted import ALL, Client, drop, mta, noise, reset, serving, stall
+from tests.integration.smtp.scripted import ALL, Client, at, drop, mta, noise, reset, serving, stall
 
+Doing = Callable[[Client], Awaitable[None]]
 WITHOUT_PIPELINING = [offer for offer in ALL if offer != "PIPELINING"]
 MODES = pytest.mark.parametrize("offers", [ALL, WITHOUT_PIPELINING], ids=["pipelined", "one by one"])
 PLACES = pytest.mark.parametrize(
@@ -28,9 +30,9 @@ PLACES = pytest.mark.parametrize(
 @PLACES
 @pytest.mark.parametrize("end", [drop, reset])
 async def test_a_drop_before_354_and_one_after_the_dot_are_told_apart(
-    offers: list[str], where: str, phase: str, ambiguous: bool, end: object
+    offers: list[str], where: str, phase: str, ambiguous: bool, end: Doing
 ) -> None:
-    async with serving(mta(offers=offers, **{where: end})) as server:
+    async with serving(mta(offers=offers, **at(where, end))) as server:
         outcome = await transact(server.port)
     assert (outcome.phase, outcome.ambiguous, outcome.error_kind) == (phase, ambiguous, "network")
     assert codes(outcome) == [0]
@@ -43,7 +45,7 @@ async def test_silence_ends_in_a_timeout_of_its_phase(
     offers: list[str], where: str, phase: str, ambiguous: bool
 ) -> None:
     async with (
-        serving(mta(offers=offers, **{where: stall})) as server,
+        serving(mta(offers=offers, **at(where, stall))) as server,
         a_session(server.port, SHORT) as session,
     ):
         outcome = await session.transact(an_envelope(), lambda: True)
@@ -75,7 +77,7 @@ async def test_nonsense_is_a_protocol_error_in_its_phase(
     offers: list[str], where: str, phase: str, ambiguous: bool, raw: bytes
 ) -> None:
     async with (
-        serving(mta(offers=offers, **{where: noise(raw)})) as server,
+        serving(mta(offers=offers, **at(where, noise(raw)))) as server,
         a_session(server.port) as session,
     ):
         outcome = await session.transact(an_envelope(), lambda: True)
@@ -89,7 +91,7 @@ async def test_nonsense_is_a_protocol_error_in_its_phase(
     [("mail", "354 what"), ("rcpt", "334 what"), ("data", "250 what"), ("dot", "354 again")],
 )
 async def test_a_reply_of_the_wrong_class_is_a_protocol_error(where: str, reply: str) -> None:
-    async with serving(mta(**{where: reply})) as server:
+    async with serving(mta(**at(where, reply))) as server:
         outcome = await transact(server.port)
     assert outcome.phase == ("final" if where == "dot" else where)
     assert outcome.error_kind == "protocol"
@@ -126,11 +128,11 @@ async def test_a_reply_and_a_hangup_in_one_packet_is_the_reply() -> None:
 
 
 @pytest.mark.parametrize("end", [drop, reset])
-async def test_a_drop_in_the_middle_of_a_large_message_is_not_ambiguous(end: object) -> None:
+async def test_a_drop_in_the_middle_of_a_large_message_is_not_ambiguous(end: Doing) -> None:
     async def take_some(client: Client) -> None:
         await client.say("354 go")
         await client.hear_some()
-        await end(client)  # type: ignore[operator]
+        await end(client)
 
     async with serving(mta(offers=["PIPELINING"], data=take_some)) as server:
         outcome = await transact(server.port, an_envelope(message=LARGE), before=_must_not_be_asked)
@@ -201,10 +203,10 @@ async def test_replies_that_come_byte_by_byte_are_still_replies() -> None:
     assert outcome.phase == "done"
 
 
-def noise_then(raw: bytes, step: object) -> object:
+def noise_then(raw: bytes, step: Doing) -> Doing:
     async def both(client: Client) -> None:
         client.send(raw)
-        await step(client)  # type: ignore[operator]
+        await step(client)
 
     return both
 

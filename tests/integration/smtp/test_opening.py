@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,9 @@ from services.dispatcher.outcome import SmtpError
 from services.dispatcher.smtp import Session
 from tests.integration.smtp.asking import SHORT, a_server, a_session, an_envelope, failing_to_open, transact
 from tests.integration.smtp.conftest import Certificate
-from tests.integration.smtp.scripted import Client, ehlo, mta, serving, stall
+from tests.integration.smtp.scripted import Client, Script, ehlo, mta, serving, stall
 
-LOGIN = {"auth": "password", "username": "ann@x.test", "secret": "hunter2-secret"}
+LOGIN: dict[str, Any] = {"auth": "password", "username": "ann@x.test", "secret": "hunter2-secret"}
 Certificates = Callable[..., Certificate]
 
 
@@ -97,9 +98,9 @@ async def test_a_refused_ehlo_fails_in_ehlo() -> None:
 
 def starttls_server(
     answer: str = "220 2.0.0 go ahead",
-    after: Callable[[Client], object] | None = None,
+    after: Script | None = None,
     offers: tuple[str, ...] = ("STARTTLS", "PIPELINING", "AUTH PLAIN LOGIN"),
-) -> Callable[[Client], object]:
+) -> Script:
     async def script(client: Client) -> None:
         await client.say("220 mta.test ESMTP")
         while True:
@@ -110,7 +111,7 @@ def starttls_server(
                 if answer:
                     await client.say(answer)
                 if after:
-                    await after(client)  # type: ignore[misc]
+                    await after(client)
             else:
                 await client.say("250 ok")
 
@@ -253,7 +254,7 @@ async def test_a_handshake_that_never_ends_times_out_in_tls() -> None:
 # AUTH
 
 
-def auth_server(*answers: str, offers: str = "AUTH PLAIN LOGIN XOAUTH2") -> Callable[[Client], object]:
+def auth_server(*answers: str, offers: str = "AUTH PLAIN LOGIN XOAUTH2") -> Script:
     async def script(client: Client) -> None:
         await client.say("220 mta.test ESMTP")
         await client.hear()

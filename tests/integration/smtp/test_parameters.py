@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.dispatcher.envelope import Envelope
 from tests.integration.smtp.asking import MESSAGE, a_session, an_envelope, codes, transact
 from tests.integration.smtp.scripted import ALL, mta, serving
 
@@ -38,13 +39,13 @@ async def test_eight_bits_are_announced() -> None:
         an_envelope(smtputf8=True),
     ],
 )
-async def test_smtputf8_is_asked_for_where_needed_and_nothing_is_sent_without_it(envelope: object) -> None:
+async def test_smtputf8_is_asked_for_where_needed_and_nothing_is_sent_without_it(envelope: Envelope) -> None:
     async with serving(mta()) as server:
-        assert (await transact(server.port, envelope)).phase == "done"  # type: ignore[arg-type]
+        assert (await transact(server.port, envelope)).phase == "done"
     assert " SMTPUTF8" in server.lines[1]
     without = [offer for offer in ALL if offer != "SMTPUTF8"]
     async with serving(mta(offers=without)) as server, a_session(server.port) as session:
-        outcome = await session.transact(envelope, lambda: True)  # type: ignore[arg-type]
+        outcome = await session.transact(envelope, lambda: True)
         assert session.usable
         assert (await session.transact(an_envelope(), lambda: True)).phase == "done"
     assert (outcome.phase, outcome.error_kind) == ("mail", "smtputf8_unsupported")

@@ -13,7 +13,7 @@ from tests.integration.smtp.asking import (
     phases,
     transact,
 )
-from tests.integration.smtp.scripted import ALL, Client, mta, serving, unstuffed
+from tests.integration.smtp.scripted import ALL, Client, at, mta, serving, unstuffed
 
 WITHOUT_PIPELINING = [offer for offer in ALL if offer != "PIPELINING"]
 
@@ -95,7 +95,7 @@ async def test_a_refusal_is_told_with_its_phase_and_the_session_goes_on(
 ) -> None:
     ok = {"mail": "250 ok", "data": "354 go", "dot": "250 queued"}[where]
     async with (
-        serving(mta(offers=offers, **{where: [reply, ok]})) as server,
+        serving(mta(offers=offers, **at(where, [reply, ok]))) as server,
         a_session(server.port) as session,
     ):
         outcome = await session.transact(an_envelope("a@x.test", "b@x.test"), lambda: True)
@@ -114,7 +114,7 @@ async def test_a_refusal_is_told_with_its_phase_and_the_session_goes_on(
 @pytest.mark.parametrize("where", ["mail", "rcpt", "data", "dot"])
 async def test_421_at_any_point_is_their_word_and_ends_the_session(offers: list[str], where: str) -> None:
     async with (
-        serving(mta(offers=offers, **{where: "421 4.3.2 closing"})) as server,
+        serving(mta(offers=offers, **at(where, "421 4.3.2 closing"))) as server,
         a_session(server.port) as session,
     ):
         outcome = await session.transact(an_envelope(), lambda: True)
@@ -163,9 +163,14 @@ async def test_a_body_that_looks_like_the_end_stays_one_message(end: bytes, size
 
 
 async def test_the_last_question_is_asked_once_when_the_server_has_accepted_everything() -> None:
-    heard = []
+    heard: list[str] = []
+
+    def ask() -> bool:
+        heard.append(server.verbs()[-1])
+        return True
+
     async with serving(mta()) as server:
-        outcome = await transact(server.port, before=lambda: heard.append(server.verbs()[-1]) is None)
+        outcome = await transact(server.port, before=ask)
     assert outcome.phase == "done"
     assert heard == ["DATA"]
 
@@ -224,8 +229,8 @@ async def test_the_conversation_holds_times_and_replies_and_no_content() -> None
     assert len(outcome.final.text) <= 500
 
 
-@pytest.mark.parametrize("at", ["MAIL", "DATA", "."])
-async def test_cancelling_a_transaction_closes_its_connection(at: str) -> None:
+@pytest.mark.parametrize("where", ["mail", "data", "dot"])
+async def test_cancelling_a_transaction_closes_its_connection(where: str) -> None:
     reached, gone = asyncio.Event(), asyncio.Event()
 
     async def stalling(client: Client) -> None:
@@ -236,8 +241,8 @@ async def test_cancelling_a_transaction_closes_its_connection(at: str) -> None:
         finally:
             gone.set()
 
-    key = {"MAIL": "mail", "DATA": "data", ".": "dot"}[at]
-    async with serving(mta(**{key: stalling})) as server, a_session(server.port) as session:
+    script = mta(**at(where, stalling))
+    async with serving(script) as server, a_session(server.port) as session:
         task = asyncio.create_task(session.transact(an_envelope(), lambda: True))
         await reached.wait()
         task.cancel()
