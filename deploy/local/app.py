@@ -77,7 +77,7 @@ def _problem(starting: "asyncio.Task[None]") -> str | None:
     error: BaseException | None = starting.exception()
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, (NotStarting, servers.Unusable)):
+    if isinstance(error, (NotStarting, servers.Unusable, OSError)):
         return str(error)
     if error is not None:
         raise error

@@ -109,19 +109,20 @@ class LogFile:
         self._begin()
 
     def write(self, data: bytes) -> None:
-        """Append what the program printed."""
-        self._file.write(data)
-        self._size += len(data)
-        if self._size > _LOG_LIMIT:
-            self.close()
-            self._begin()
+        """Append what the program printed; on a full disk it is lost, for the program must not block on us."""
+        with suppress(OSError):
+            self._file.write(data)
+            self._size += len(data)
+            if self._size > _LOG_LIMIT:
+                self.close()
+                self._begin()
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     def _begin(self) -> None:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             self.path.rename(self.path.with_suffix(".log.1"))
         self._file = self.path.open("ab", buffering=0)
         self._size = 0
@@ -129,7 +130,7 @@ class LogFile:
 
 def remember(place: Path, pid: int) -> None:
     """Write down a child: its pid, and when it began, since a pid alone may come to mean another process."""
-    with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):
         place.write_text(f"{pid} {psutil.Process(pid).create_time()}\n", encoding="ascii")
 
 

@@ -48,6 +48,8 @@ _POSTGRES_SETTINGS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "wal_compression": "on",
+    # After a kill, one call instead of one for each of a thousand files: seconds less until it answers.
+    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
     "max_wal_size": "1GB",
     "checkpoint_timeout": "15min",
     "autovacuum_max_workers": "2",

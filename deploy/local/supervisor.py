@@ -5,6 +5,7 @@ after 10 s of health. Only before it has been ready for the first time is it giv
 """
 
 import asyncio
+import math
 import signal
 import time
 from collections.abc import Coroutine, Iterable, Sequence
@@ -88,6 +89,7 @@ class _Keeper:
         self._patience = patience
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
+        self._healthy_since = math.inf
         self._child: Child | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -116,7 +118,7 @@ class _Keeper:
         if self._child is not None:
             await self._child.stop(self._patience.grace)
         if self._task is not None:
-            with suppress(NotStarting, Unusable):
+            with suppress(NotStarting, Unusable, OSError):  # said by whoever waited for it to be ready
                 await self._task
         self._log.close()
 
@@ -127,24 +129,31 @@ class _Keeper:
     async def _keep(self) -> None:
         pause, failures = self._patience.first_pause, 0
         while not self._stopping.is_set():
-            began = time.monotonic()
-            code = await self._live()
+            ending = await self._try_to_live()
             if self._stopping.is_set():
                 return
             failures += 1
             if failures >= self._patience.first_tries and not self._ready.is_set():
-                raise NotStarting(self._complaint(_how_it_ended(code)))
-            if time.monotonic() - began > self._patience.healthy_after:
+                raise NotStarting(self._complaint(ending))
+            if time.monotonic() - self._healthy_since > self._patience.healthy_after:
                 pause = self._patience.first_pause
-            self._console.say(
-                f"{self.program.name} {_how_it_ended(code)}; starting it again in {pause:.1f} s"
-            )
+            self._console.say(f"{self.program.name} {ending}; starting it again in {pause:.1f} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(pause * 2, self._patience.longest_pause)
 
+    async def _try_to_live(self) -> str:
+        """Run one child and return how it ended; what cannot even be started counts as having ended."""
+        try:
+            return _how_it_ended(await self._live())
+        except (OSError, Unusable) as problem:
+            if not self._ready.is_set():
+                raise
+            return f"could not be started ({problem})"
+
     async def _live(self) -> int:
         """Run one child from start to end."""
+        self._healthy_since = math.inf
         self._child = await Child.start(self.program, self._log, self._console, self._run)
         if self._stopping.is_set():  # asked while it was being started
             await self._child.stop(self._patience.grace)
@@ -158,6 +167,7 @@ class _Keeper:
     async def _ask(self) -> None:
         while not await self.program.ready():  # noqa: ASYNC110 - another process cannot set our event
             await asyncio.sleep(_ASK_EVERY)
+        self._healthy_since = time.monotonic()
         self._ready.set()
 
     def _complaint(self, what: str) -> str:
@@ -168,7 +178,8 @@ class _Keeper:
 def _how_it_ended(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
-    return f"was ended by {signal.Signals(-code).name}"
+    known = {int(number): number.name for number in signal.Signals}
+    return f"was ended by {known.get(-code, f'signal {-code}')}"
 
 
 async def _all(waits: Iterable[Coroutine[None, None, None]]) -> None:

@@ -202,3 +202,28 @@ async def test_what_one_run_wrote_is_there_in_the_next(world: SmallWorld) -> Non
     connection = await asyncpg.connect(world.environment()["SENDLOG_DATABASE_URL"])
     assert await connection.fetchval("select n from kept") == 7
     await connection.close()
+
+
+async def test_a_server_whose_directory_is_away_for_a_moment_is_tried_until_it_is_back(
+    world: SmallWorld,
+) -> None:
+    world.start()
+    await world.ready()
+    data, away = world.home / "postgres", world.home / "away"
+    version = data / "PG_VERSION"
+    version.rename(away)
+    os.kill(world.pid("postgres"), signal.SIGKILL)
+    await eventually(
+        lambda: "postgres could not be started (the data directory" in world.console(), within=10
+    )
+    away.rename(version)
+    database = world.environment()["SENDLOG_DATABASE_URL"]
+
+    async def answers() -> bool:
+        try:
+            await (await asyncpg.connect(database)).close()
+        except (OSError, asyncpg.PostgresError):
+            return False
+        return True
+
+    await eventually(answers, within=15)
