@@ -18,7 +18,7 @@ from shared.runtime import content, postgres
 from shared.runtime.log import BrokerUnavailable
 
 logger = structlog.get_logger(__name__)
-LOG_WITHIN = 2.0
+LOG_WITHIN = 1.0
 ROW_WITHIN = 2.0
 
 

@@ -68,7 +68,7 @@ e.from_address LIKE {}
 e.subject ILIKE {}
 
 -- name: where_any
-(e.subject ILIKE {} OR e.from_address LIKE {} OR EXISTS (SELECT FROM unnest(e.recipients) r WHERE r LIKE {}))
+(e.subject ILIKE {} OR e.from_address ILIKE {} OR EXISTS (SELECT FROM unnest(e.recipients) r WHERE r ILIKE {}))
 
 -- name: where_tag
 e.tags @> ARRAY[{}]::text[]

@@ -1,29 +1,54 @@
-"""A gateway with one workspace for each test of /emails."""
+"""One gateway for each file of tests of /emails, and a workspace of its own for each test."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import NamedTuple
 
-import aiohttp
+import asyncpg
 import pytest
 
+from tests.controls import servers
 from tests.integration.gateway.emails import door as doors
 
 
+class House(NamedTuple):
+    """Where a running gateway listens, and its servers."""
+
+    url: str
+    nats_url: str
+    database_url: str
+
+
+@pytest.fixture(scope="module")
+def house(nats_server: str, postgres_server: str) -> Iterator[House]:
+    """A running gateway on the run's servers, with a database of its own."""
+    name = f"emails_{uuid.uuid4().hex[:8]}"
+    database_url = postgres_server.rpartition("/")[0] + f"/{name}"
+
+    async def prepare() -> None:
+        connection = await asyncpg.connect(postgres_server)
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        await connection.close()
+        await doors.prepare(nats_server, database_url)
+
+    asyncio.run(prepare())
+    home = servers.own_directory()
+    gateway = doors.Gateway(nats_server, database_url, home).start()
+    yield House(gateway.url, nats_server, database_url)
+    gateway.stop()
+    servers.remove(home)
+
+
 @pytest.fixture
-async def behind(clean_nats: str, database: str) -> AsyncIterator[doors.Behind]:
+async def behind(house: House) -> AsyncIterator[doors.Behind]:
     """The log and the read model, beside the gateway."""
-    async with doors.behind(clean_nats, database) as opened:
+    async with doors.behind(house.nats_url, house.database_url) as opened:
         yield opened
 
 
 @pytest.fixture
-async def door(
-    behind: doors.Behind, clean_nats: str, database: str, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[doors.Door]:
-    """A client of the workspace `default`."""
-    token, _ = await behind.workspace("default")
-    async with (
-        doors.gateway(clean_nats, database, home, monkeypatch) as url,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
-    ):
-        yield doors.Door(url, token, session)
+async def door(behind: doors.Behind, house: House) -> AsyncIterator[doors.Door]:
+    """A client of the test's own workspace."""
+    async with doors.open_door(behind, house.url) as opened:
+        yield opened

@@ -1,6 +1,8 @@
 """A gateway on real servers and a client at its door, with the levers a test wants: projecting, trimming."""
 
-import secrets
+import os
+import sys
+import urllib.request
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,18 +13,18 @@ from typing import Any
 import aiohttp
 import asyncpg
 import msgspec
-import pytest
 
 from deploy.local.ports import LOOPBACK, free_port
 from services.bootstrap import broker, database
 from services.bootstrap.settings import Settings
-from services.gateway import app
 from services.projector import store
-from shared.events.record import history_subject
+from shared.events.base import EmailId, EventId, WorkspaceId
+from shared.events.record import Record, history_subject
 from shared.runtime import configuration, keyring, log, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Identity, Smtp, Workspace
 from shared.runtime.publisher import Publisher
+from tests.controls import servers
 
 GOOD: dict[str, Any] = {"to": "ann@world.test", "subject": "Welcome", "text": "Hello."}
 
@@ -60,7 +62,9 @@ class Door:
         data = None if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
         head = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         head |= {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.session.request(method, f"{self.url}/api/v1{path}", data=data, headers=head) as answer:
+        async with self.session.request(
+            method, f"{self.url}/api/v1{path}", data=data, headers=head
+        ) as answer:
             return Answer(answer.status, msgspec.json.decode(await answer.read()), dict(answer.headers))
 
     async def send(self, key: str | None = None, **fields: Any) -> Answer:
@@ -81,20 +85,16 @@ class Door:
 
 
 class Behind:
-    """The log and the read model as the other services use them."""
+    """The log and the read model as the other services use them; `name` is the test's own workspace."""
 
-    def __init__(self, emails: log.Log, publisher: Publisher, pool: asyncpg.Pool | None) -> None:
+    def __init__(self, name: str, emails: log.Log, publisher: Publisher, pool: asyncpg.Pool) -> None:
+        self.name = name
         self.log = emails
         self.publisher = publisher
-        self._pool = pool
+        self.pool = pool
         self.workspaces: Bucket[Workspace] = Bucket(emails.client, topology.WORKSPACES, Workspace)
         self.accounts: Bucket[Account] = Bucket(emails.client, topology.ACCOUNTS, Account)
         self.keys: Bucket[ApiKey] = Bucket(emails.client, topology.KEYS, ApiKey)
-
-    @property
-    def pool(self) -> asyncpg.Pool:
-        assert self._pool is not None
-        return self._pool
 
     async def workspace(self, name: str) -> tuple[str, Account]:
         """Make a workspace with one account; return a key with all permissions."""
@@ -121,48 +121,82 @@ class Behind:
         await self.keys.put(configuration.hash_token(token), key)
         return token, account
 
-    async def history(self, email_id: str, workspace: str = "default") -> list[Any]:
-        return await self.log.history(workspace, email_id)
+    async def history(self, email_id: str) -> list[Any]:
+        return await self.log.history(self.name, email_id)
 
-    async def project(self, *email_ids: str, workspace: str = "default") -> None:
+    async def append(self, email_id: str, event: Any, guard: int | None = None) -> int:
+        """Append an event as another service would."""
+        item = Record(WorkspaceId(self.name), EmailId(email_id), EventId(str(uuid.uuid4())), event)
+        return await self.publisher.append(item, guard=guard)
+
+    async def emails_in_log(self) -> int:
+        """Return how many emails of the workspace the log knows."""
+        stream = self.log.client.jetstream()
+        info = await stream.stream_info(topology.LOG, subjects_filter=f"emails.{self.name}.>")
+        return len({subject.split(".")[2] for subject in info.state.subjects or {}})
+
+    async def change_account(self, **changes: Any) -> None:
+        """Change the workspace's default account."""
+        workspace = await self.workspaces.get(self.name)
+        assert workspace is not None
+        key = configuration.account_key(self.name, workspace.default_account_id or "")
+        account = await self.accounts.get(key)
+        assert account is not None
+        await self.accounts.put(key, msgspec.structs.replace(account, **changes))
+
+    async def project(self, *email_ids: str) -> None:
         """Bring these emails' rows up to date, as the projector would."""
-        records = [record for one in email_ids for record in await self.history(one, workspace)]
+        records = [record for one in email_ids for record in await self.history(one)]
         await store.project(self.pool, records)
 
-    async def trim(self, email_id: str, workspace: str = "default") -> None:
+    async def trim(self, email_id: str) -> None:
         """Take the email's records out of the log, as trimming does once they are archived."""
-        subject = history_subject(workspace, email_id)
+        subject = history_subject(self.name, email_id)
         await self.log.client.jetstream().purge_stream(topology.LOG, subject=subject)
 
 
-@asynccontextmanager
-async def gateway(
-    nats_url: str, database_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[str]:
-    """Run a gateway in this process; yields where it listens."""
-    ring = home / f"keyring-{secrets.token_hex(4)}"
-    keyring.create(ring)
-    port = free_port()
-    for name, value in {
-        "NATS_URL": nats_url,
-        "DATABASE_URL": database_url,
-        "CONTENT_URL": (home / "content").as_uri(),
-        "KEYRING": str(ring),
-        "GATEWAY_PORT": str(port),
-        "HEALTH_PORT": str(free_port()),
-    }.items():
-        monkeypatch.setenv(f"SENDLOG_{name}", value)
-    async with app.build():
-        yield f"http://{LOOPBACK}:{port}"
+class Gateway(servers.Process):
+    """A gateway as a process of its own."""
+
+    def __init__(self, nats_url: str, database_url: str, home: Path) -> None:
+        ring = home / "keyring"
+        keyring.create(ring)
+        port, health_port = free_port(), free_port()
+        self.url = f"http://{LOOPBACK}:{port}"
+        settings = {
+            "NATS_URL": nats_url,
+            "DATABASE_URL": database_url,
+            "CONTENT_URL": (home / "content").as_uri(),
+            "KEYRING": str(ring),
+            "GATEWAY_PORT": str(port),
+            "HEALTH_PORT": str(health_port),
+        }
+        super().__init__(
+            [sys.executable, "-m", "services.gateway"],
+            lambda: _answers(f"{self.url}/livez"),
+            log=home / "gateway.log",
+            environment=os.environ | {f"SENDLOG_{name}": value for name, value in settings.items()},
+        )
 
 
-@asynccontextmanager
-async def behind(nats_url: str, database_url: str | None) -> AsyncIterator[Behind]:
-    """Create everything the gateway expects, and open it for the test."""
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+async def prepare(nats_url: str, database_url: str) -> None:
+    """Create everything the gateway expects to find."""
     await broker.ensure(Settings(nats_url=nats_url, database_url="", log_bytes=1024**3))
+    await database.migrate(database_url, None)
+
+
+@asynccontextmanager
+async def behind(nats_url: str, database_url: str) -> AsyncIterator[Behind]:
+    """Open what stands behind the gateway, in a workspace of its own."""
     async with AsyncExitStack() as stack:
-        if database_url is not None:
-            await database.migrate(database_url, None)
         client = await log.connect(nats_url, "test")
         stack.push_async_callback(client.close)
         emails = log.Log(client)
@@ -170,7 +204,14 @@ async def behind(nats_url: str, database_url: str | None) -> AsyncIterator[Behin
         publisher = Publisher(emails)
         publisher.start()
         stack.push_async_callback(publisher.stop)
-        pool = await asyncpg.create_pool(database_url, min_size=1, max_size=4) if database_url else None
-        if pool is not None:
-            stack.callback(pool.terminate)
-        yield Behind(emails, publisher, pool)
+        pool = await asyncpg.create_pool(database_url, min_size=1, max_size=4)
+        stack.callback(pool.terminate)
+        yield Behind(f"w-{uuid.uuid4().hex[:12]}", emails, publisher, pool)
+
+
+@asynccontextmanager
+async def open_door(opened: Behind, url: str) -> AsyncIterator[Door]:
+    """Make the workspace and come to the gateway as its client."""
+    token, _ = await opened.workspace(opened.name)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield Door(url, token, session)

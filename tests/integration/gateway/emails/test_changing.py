@@ -6,18 +6,12 @@ from typing import Any
 import pytest
 
 from shared.events import delivery, submission
-from shared.events.base import AccountId, EmailId, EventId, WorkspaceId
-from shared.events.record import Record
+from shared.events.base import AccountId
 from shared.runtime import publisher
 from tests.integration.gateway.emails.door import Behind, Door
 
 LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 EVEN_LATER = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
-
-
-async def _append(behind: Behind, email_id: str, event: Any, guard: int | None) -> int:
-    item = Record(WorkspaceId("default"), EmailId(email_id), EventId(str(uuid.uuid4())), event)
-    return await behind.publisher.append(item, guard=guard)
 
 
 def _claim() -> delivery.Sending:
@@ -58,20 +52,21 @@ async def test_cancelling_again_is_200_and_adds_nothing(door: Door, behind: Behi
 
 async def test_a_claim_that_came_first_is_not_cancelled(door: Door, behind: Behind) -> None:
     sent = await door.sent()
-    await _append(behind, sent["id"], _claim(), 1)
+    await behind.append(sent["id"], _claim(), (await behind.history(sent["id"]))[-1].sequence)
     answer = await _cancel(door, sent["id"])
     assert (answer.status, answer.error["code"]) == (409, "CONFLICT")
     assert answer.error["details"] == [{"path": "$.status", "message": "sending"}]
-    await _append(behind, sent["id"], _sent(), None)
+    await behind.append(sent["id"], _sent())
     answer = await _cancel(door, sent["id"])
     assert answer.error["details"] == [{"path": "$.status", "message": "sent"}]
 
 
 async def test_a_cancellation_that_came_first_is_never_claimed(door: Door, behind: Behind) -> None:
     sent = await door.sent()
+    guard = (await behind.history(sent["id"]))[-1].sequence
     assert (await _cancel(door, sent["id"])).status == 200
     with pytest.raises(publisher.Conflict):
-        await _append(behind, sent["id"], _claim(), 1)
+        await behind.append(sent["id"], _claim(), guard)
 
 
 async def test_cancel_and_claim_at_the_same_moment_have_one_winner(door: Door, behind: Behind) -> None:
@@ -80,7 +75,7 @@ async def test_cancel_and_claim_at_the_same_moment_have_one_winner(door: Door, b
 
     async def claim(email_id: str) -> bool:
         try:
-            await _append(behind, email_id, _claim(), guards[email_id])
+            await behind.append(email_id, _claim(), guards[email_id])
         except publisher.Conflict:
             return False
         return True
@@ -120,7 +115,11 @@ async def test_a_scheduled_email_is_moved_and_shows_it_at_once(door: Door, behin
     assert answer.data["scheduled_at"] == EVEN_LATER.replace("+00:00", "Z")
     assert answer.data == (await door.show(sent["id"])).data
     await _move(door, sent["id"], LATER)
-    revisions = [r.event.revision for r in await behind.history(sent["id"]) if isinstance(r.event, submission.Rescheduled)]
+    revisions = [
+        r.event.revision
+        for r in await behind.history(sent["id"])
+        if isinstance(r.event, submission.Rescheduled)
+    ]
     assert revisions == [1, 2]
     assert (await door.show(sent["id"])).data["scheduled_at"] == LATER.replace("+00:00", "Z")
 
@@ -153,7 +152,7 @@ async def test_what_is_not_scheduled_any_more_does_not_move(door: Door) -> None:
 
 async def test_an_unknown_email_and_another_workspaces_are_404(door: Door, behind: Behind) -> None:
     sent = await door.sent(scheduled_at=LATER)
-    token, _ = await behind.workspace("other")
+    token, _ = await behind.workspace(f"{behind.name}-other")
     other = Door(door.url, token, door.session)
     for who, email_id in ((door, str(uuid.uuid4())), (other, sent["id"])):
         assert (await _cancel(who, email_id)).status == 404

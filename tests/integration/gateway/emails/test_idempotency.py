@@ -4,14 +4,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from shared.runtime import configuration
 from tests.controls.eventually import eventually
 from tests.integration.gateway.emails.door import GOOD, Answer, Behind, Door
-
-
-async def _emails_in(behind: Behind) -> int:
-    info = await behind.log.client.jetstream().stream_info("EMAILS", subjects_filter="emails.>")
-    return len({subject.split(".")[2] for subject in info.state.subjects or {}})
 
 
 def _is_replay(answer: Answer) -> bool:
@@ -23,7 +17,7 @@ async def test_fifty_equal_calls_at_once_make_one_email(door: Door, behind: Behi
     assert {answer.status for answer in answers} == {202}
     assert len({msgspec.json.encode(answer.data) for answer in answers}) == 1
     assert sum(not _is_replay(answer) for answer in answers) == 1
-    assert await _emails_in(behind) == 1
+    assert await behind.emails_in_log() == 1
     assert len(await behind.history(answers[0].data["id"])) == 1
 
 
@@ -35,7 +29,7 @@ async def test_another_body_under_the_same_key_is_409(door: Door, behind: Behind
     await behind.project(first["id"])
     assert (await door.send("order-7", subject="Other")).status == 409
     assert (await door.sent("order-7")) == first
-    assert await _emails_in(behind) == 1
+    assert await behind.emails_in_log() == 1
 
 
 async def test_two_bodies_racing_for_one_key_make_one_email(door: Door, behind: Behind) -> None:
@@ -43,7 +37,7 @@ async def test_two_bodies_racing_for_one_key_make_one_email(door: Door, behind: 
     won = {answer.data["subject"] for answer in answers if answer.status == 202}
     assert len(won) == 1
     assert sorted({answer.status for answer in answers}) == [202, 409]
-    assert await _emails_in(behind) == 1
+    assert await behind.emails_in_log() == 1
 
 
 async def test_the_order_of_a_bodys_fields_does_not_matter(door: Door) -> None:
@@ -84,12 +78,7 @@ async def test_a_repeat_passes_when_the_configuration_would_refuse_it_now(
     first = await door.sent("k")
     if projected:
         await behind.project(first["id"])
-    workspace = await behind.workspaces.get("default")
-    assert workspace is not None
-    key = configuration.account_key("default", workspace.default_account_id or "")
-    account = await behind.accounts.get(key)
-    assert account is not None
-    await behind.accounts.put(key, msgspec.structs.replace(account, disabled=True))
+    await behind.change_account(disabled=True)
 
     async def refused() -> bool:
         return (await door.send()).status == 422
@@ -103,7 +92,7 @@ async def test_a_repeat_passes_when_the_configuration_would_refuse_it_now(
 
 async def test_a_key_belongs_to_one_workspace(door: Door, behind: Behind) -> None:
     first = await door.sent("k")
-    token, _ = await behind.workspace("other")
+    token, _ = await behind.workspace(f"{behind.name}-other")
     other = await Door(door.url, token, door.session).sent("k")
     assert other["id"] != first["id"]
 
@@ -116,7 +105,7 @@ async def test_what_is_no_key_is_400(door: Door, key: str) -> None:
 
 async def test_without_a_key_each_call_is_an_email(door: Door, behind: Behind) -> None:
     await asyncio.gather(*(door.sent() for _ in range(5)))
-    assert await _emails_in(behind) == 5
+    assert await behind.emails_in_log() == 5
 
 
 async def test_a_large_body_of_a_loser_does_not_replace_the_winners(door: Door) -> None:

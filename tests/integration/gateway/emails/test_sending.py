@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from shared.events import submission
-from shared.runtime import configuration
 from tests.controls.eventually import eventually
 from tests.integration.gateway.emails.door import GOOD, Behind, Door
 
@@ -17,7 +16,11 @@ async def test_a_202_is_an_email_in_the_log(door: Door, behind: Behind) -> None:
     answer = await door.send()
     assert answer.status == 202
     assert set(answer.data) == KEYS
-    assert (answer.data["status"], answer.data["to"], answer.data["scheduled_at"]) == ("queued", "ann@world.test", None)
+    assert (answer.data["status"], answer.data["to"], answer.data["scheduled_at"]) == (
+        "queued",
+        "ann@world.test",
+        None,
+    )
     (record,) = await behind.history(answer.data["id"])
     assert isinstance(record.event, submission.Requested)
     assert record.event.release == "now"
@@ -26,14 +29,17 @@ async def test_a_202_is_an_email_in_the_log(door: Door, behind: Behind) -> None:
 
 
 async def test_every_problem_is_listed_and_nothing_is_accepted(door: Door, behind: Behind) -> None:
-    answer = await door.send(to=["ann@world.test", "nobody"], subject="a\nb", colour="red", scheduled_at="2020-01-01T00:00:00Z")
+    answer = await door.send(
+        to=["ann@world.test", "nobody"], subject="a\nb", colour="red", scheduled_at="2020-01-01T00:00:00Z"
+    )
     assert answer.status == 400
     assert sorted(answer.paths) == ["$.colour", "$.scheduled_at", "$.subject", "$.to[1]"]
-    info = await behind.log.client.jetstream().stream_info("EMAILS")
-    assert info.state.messages == 0
+    assert await behind.emails_in_log() == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b'{"to":"a@b.test","to":"c@d.test"}', b"\xff", b"[" * 99999])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"x"', b'{"to":"a@b.test","to":"c@d.test"}', b"\xff", b"[" * 99999]
+)
 async def test_what_is_no_send_object_is_400(door: Door, body: bytes) -> None:
     answer = await door.ask("POST", "/emails/send", body)
     assert (answer.status, answer.error["code"]) == (400, "VALIDATION_ERROR")
@@ -47,7 +53,9 @@ async def test_html_alone_gets_a_text(door: Door) -> None:
 
 
 async def test_variables_are_rendered_and_a_missing_one_is_named(door: Door) -> None:
-    sent = await door.sent(subject="Hi {{ name }}", html="<p>{{ name }}</p>", text=None, variables={"name": "A & B"})
+    sent = await door.sent(
+        subject="Hi {{ name }}", html="<p>{{ name }}</p>", text=None, variables={"name": "A & B"}
+    )
     assert sent["subject"] == "Hi A & B"
     assert (await door.show(sent["id"], "content")).data["html"] == "<p>A &amp; B</p>"
     answer = await door.send(subject="Hi {{ name }}", variables={})
@@ -67,7 +75,7 @@ async def test_a_large_body_is_kept_outside_the_log(door: Door, behind: Behind) 
     body = record.event.email.body
     assert body.content is None
     assert body.packed is None
-    assert body.key.startswith("default/")
+    assert body.key.startswith(f"{behind.name}/")
     assert (await door.show(sent["id"], "content")).data["text"] == text
     await behind.project(sent["id"])
     await behind.trim(sent["id"])
@@ -97,12 +105,12 @@ async def test_who_may_not_send_is_told_so_by_422(door: Door, behind: Behind) ->
     assert (answer.status, answer.error["code"], answer.paths) == (422, "SMTP_ACCOUNT_REQUIRED", ["$.from"])
     answer = await door.send(smtp_account_id=str(uuid.uuid4()))
     assert (answer.status, answer.paths) == (422, ["$.smtp_account_id"])
-    _, others = await behind.workspace("other")
+    _, others = await behind.workspace(f"{behind.name}-other")
     answer = await door.send(smtp_account_id=others.id)
     assert answer.status == 422
-    workspace = await behind.workspaces.get("default")
+    workspace = await behind.workspaces.get(behind.name)
     assert workspace is not None
-    await behind.workspaces.put("default", msgspec.structs.replace(workspace, default_account_id=None))
+    await behind.workspaces.put(behind.name, msgspec.structs.replace(workspace, default_account_id=None))
 
     async def refused() -> bool:
         return (await door.send()).status == 422
@@ -111,12 +119,7 @@ async def test_who_may_not_send_is_told_so_by_422(door: Door, behind: Behind) ->
 
 
 async def test_a_disabled_account_sends_nothing(door: Door, behind: Behind) -> None:
-    workspace = await behind.workspaces.get("default")
-    assert workspace is not None
-    key = configuration.account_key("default", workspace.default_account_id or "")
-    account = await behind.accounts.get(key)
-    assert account is not None
-    await behind.accounts.put(key, msgspec.structs.replace(account, disabled=True))
+    await behind.change_account(disabled=True)
 
     async def refused() -> bool:
         return (await door.send()).status == 422

@@ -1,0 +1,108 @@
+"""What the door says while one of the servers behind it is gone."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.controls import servers
+from tests.controls.eventually import eventually
+from tests.integration.gateway.emails import door as doors
+from tests.integration.gateway.emails.door import Behind, Door
+
+LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+
+@pytest.fixture
+async def behind(own_nats: servers.NatsServer, own_postgres: servers.PostgresServer) -> AsyncIterator[Behind]:
+    """What stands behind a gateway whose servers may be killed."""
+    await doors.prepare(own_nats.url, own_postgres.url)
+    async with doors.behind(own_nats.url, own_postgres.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def door(
+    behind: Behind, own_nats: servers.NatsServer, own_postgres: servers.PostgresServer, home: Path
+) -> AsyncIterator[Door]:
+    """A client of a gateway whose servers may be killed."""
+    gateway = doors.Gateway(own_nats.url, own_postgres.url, home).start()
+    async with doors.open_door(behind, gateway.url) as opened:
+        yield opened
+    gateway.kill()
+
+
+async def _waits(door: Door, email_id: str) -> bool:
+    return (await door.show(email_id)).status == 200
+
+
+async def test_without_postgres_mail_is_taken_read_and_cancelled(
+    door: Door, behind: Behind, own_postgres: servers.PostgresServer
+) -> None:
+    trimmed = (await door.sent())["id"]
+    await behind.project(trimmed)
+    await behind.trim(trimmed)
+    own_postgres.kill()
+    first = await door.sent("k", scheduled_at=LATER)
+    assert (await door.sent("k", scheduled_at=LATER)) == first
+    assert (await door.send("k")).status == 409
+    shown = await door.show(first["id"], "content,attempts,events")
+    assert (shown.data["status"], shown.data["text"]) == ("scheduled", "Hello.")
+    assert (await door.ask("DELETE", f"/emails/{first['id']}")).status == 200
+    assert (await door.show(first["id"])).data["status"] == "cancelled"
+    for answer in (
+        await door.show(trimmed),
+        await door.show(str(uuid.uuid4())),
+        await door.ask("DELETE", f"/emails/{trimmed}"),
+        await door.ask("PATCH", f"/emails/{trimmed}", {"scheduled_at": LATER}),
+        await door.list_(),
+    ):
+        assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
+        assert "Retry-After" in answer.headers
+    own_postgres.start()
+    await eventually(lambda: _waits(door, trimmed), within=10)
+
+
+async def test_a_postgres_that_hangs_holds_up_nobody_for_long(
+    door: Door, own_postgres: servers.PostgresServer
+) -> None:
+    await door.sent("warm")
+    own_postgres.pause()
+    began = time.monotonic()
+    answers = await asyncio.gather(
+        *(door.send(f"k{n}") for n in range(40)), *(door.send() for _ in range(40))
+    )
+    took = time.monotonic() - began
+    own_postgres.resume()
+    assert {answer.status for answer in answers} == {202}
+    assert took < 2
+
+
+async def test_without_the_broker_mail_is_refused_in_time_and_rows_are_shown(
+    door: Door, behind: Behind, own_nats: servers.NatsServer
+) -> None:
+    projected, fresh = (await door.sent())["id"], (await door.sent())["id"]
+    await behind.project(projected)
+    own_nats.kill()
+    began = time.monotonic()
+    answers = await asyncio.gather(*(door.send("k" if n % 2 else None) for n in range(20)))
+    assert time.monotonic() - began < 2.5
+    for answer in answers:
+        assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
+        assert "Retry-After" in answer.headers
+        assert "Idempotency-Key" in answer.error["message"]
+    assert (await door.show(projected)).data["status"] == "queued"
+    assert (await door.list_()).body["meta"]["total"] == 1
+    assert (await door.show(fresh)).status == 503
+    assert (await door.ask("DELETE", f"/emails/{projected}")).status == 503
+    own_nats.start()
+    await eventually(lambda: _waits(door, fresh), within=10)
+
+    async def takes_mail() -> bool:
+        return (await door.send("k")).status == 202
+
+    await eventually(takes_mail, within=10)
