@@ -84,6 +84,7 @@ def _deferred(
         next_attempt_at=min(at, max(stand.expires_at, now)),
         expires_at=stand.expires_at,
         attempts=attempts,
+        ambiguous=outcome.ambiguous,
         results=merge(stand.results, results),
         email=stand.email,
     )

@@ -97,7 +97,7 @@ class Deferred(Outcome, frozen=True, kw_only=True):
     Evidence: the server's reply, or our own limit.
 
     `attempts` counts the claims made so far; `results` are the results of all attempts so far, this one
-    included.
+    included; `ambiguous` says that the answer to the final dot was lost: the next hop may have it already.
     """
 
     name: ClassVar[str] = "deferred"
@@ -107,6 +107,7 @@ class Deferred(Outcome, frozen=True, kw_only=True):
     next_attempt_at: datetime
     expires_at: datetime
     attempts: int = 0
+    ambiguous: bool = False
     results: tuple[RecipientResult, ...] = ()
     email: Email | None = None
 

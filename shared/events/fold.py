@@ -67,6 +67,9 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     claim_round: int = 0
     claim_id: str | None = None
     outcome_round: int = 0
+    claimed: tuple[int, ...] = ()
+    concluded: tuple[int, ...] = ()
+    ambiguous: bool = False
     attempts: int = 0
     recipients: dict[str, RecipientState] = {}
     finals: dict[str, Finish] = {}
@@ -146,18 +149,21 @@ def _move(
 def _claimed(state: State, event: delivery.Sending, event_id: str) -> None:
     if (event.round, event.claim_id) > (state.claim_round, state.claim_id or ""):
         state.claim_round, state.claim_id = event.round, event.claim_id
+    state.claimed = _with(state.claimed, event.round)
     state.attempts = max(state.attempts, event.attempt)
     _move(state, (event.round, CLAIMED, event_id), None, None, None)
 
 
 def _outcome(state: State, event: delivery.Outcome, event_id: str) -> None:
     state.outcome_round = max(state.outcome_round, event.round)
+    state.concluded = _with(state.concluded, event.round)
     state.attempts = max(state.attempts, event.attempt)
     for result in event.recipients:
         _recipient(state, RecipientState(event.round, result))
         if result.status == "sent":
             state.sent_at = earliest(state.sent_at, event.occurred_at)
     if isinstance(event, delivery.Deferred):
+        state.ambiguous = state.ambiguous or event.ambiguous
         place = (event.round, DEFERRED, event_id)
         _move(state, place, event.reason, event.next_attempt_at, event.expires_at)
         return
@@ -165,6 +171,10 @@ def _outcome(state: State, event: delivery.Outcome, event_id: str) -> None:
         state.sent_at = earliest(state.sent_at, event.occurred_at)
     reason = None if isinstance(event, delivery.Sent) else getattr(event, "reason", None)
     _final(state, event.name, event, event_id, reason)
+
+
+def _with(rounds: tuple[int, ...], round_: int) -> tuple[int, ...]:
+    return rounds if round_ in rounds else tuple(sorted((*rounds, round_)))
 
 
 def _recipient(state: State, new: RecipientState) -> None:

@@ -72,9 +72,10 @@ def is_final(state: fold.State) -> bool:
     return bool(state.finals)
 
 
-def was_sent_to_anyone(state: fold.State) -> bool:
-    """Say whether a next hop has answered 250 for at least one recipient."""
-    return state.sent_at is not None
+def may_have_reached_anyone(state: fold.State) -> bool:
+    """Say whether a next hop has the email for somebody, or may have it: an answer or its reader was lost."""
+    open_claims = set(state.claimed) - set(state.concluded)
+    return state.sent_at is not None or state.ambiguous or bool(open_claims)
 
 
 def final_at(state: fold.State, kind: str) -> datetime | None:

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
@@ -25,7 +26,7 @@ async def run(size: Size) -> list[Verdict]:
             pid = pid_of(world, name)
             began = time.monotonic()
             os.kill(pid, signal.SIGTERM)
-            await eventually(lambda pid=pid: not _alive(pid), within=60)
+            await eventually(partial(_is_gone, pid), within=60)
             slowest = max(slowest, time.monotonic() - began)
             await asyncio.sleep(1.0)
         await load
@@ -41,7 +42,7 @@ async def run(size: Size) -> list[Verdict]:
         ]
 
 
-def _alive(pid: int) -> bool:
+def _is_gone(pid: int) -> bool:
     with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True

@@ -1,0 +1,1 @@
+"""In-memory stand-ins for fast tests, held to the real things by tests/contract."""
