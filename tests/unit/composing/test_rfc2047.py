@@ -1,3 +1,6 @@
+import base64
+import quopri
+
 import pytest
 
 from services.dispatcher import rfc2047
@@ -34,11 +37,18 @@ def test_a_long_token_stays_whole_while_a_line_can_hold_it() -> None:
     assert "=?utf-8?q?" in rfc2047.field("X-Token", "x" * 2000)
 
 
-@pytest.mark.parametrize("text", ["ü" * 300, "日本語" * 100, "👩‍👩‍👧" * 40, "aü" * 200, "e\u0301" * 100])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a" * n + "mostly plain text ü" * 30 for n in range(8)),
+        "ü" * 300,
+        "日本語" * 100,
+        "👩‍👩‍👧" * 40,
+        "aü" * 200,
+        "e\u0301" * 100,
+    ],
+)
 def test_no_character_is_split_between_words(text: str) -> None:
-    import base64
-    import quopri
-
     words = rfc2047.encoded(text, column=9).split("\r\n ")
     assert len(words) > 1
     assert len(words[0]) <= 76 - 9

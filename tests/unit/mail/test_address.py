@@ -157,6 +157,10 @@ def test_one_mailbox_in_many_spellings_is_one() -> None:
     }
 
 
+def test_case_tells_no_mailboxes_apart() -> None:
+    assert address.normalised("Jane.Doe@Example.COM") == "jane.doe@example.com"
+
+
 def test_the_envelope_has_a_labels() -> None:
     assert address.to_ascii_domain("Jane@MÜNCHEN.de") == "Jane@xn--mnchen-3ya.de"
     assert address.to_ascii_domain("Jane@Example.COM") == "Jane@Example.COM"

@@ -65,6 +65,13 @@ def test_a_megabyte_of_anything_is_read_at_once(piece: str) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize(
+    "text", ["<no-spam@full.test> ok", "see https://x.test/spam/blocked", "for policy@x.test"]
+)
+def test_a_name_in_a_reply_says_nothing(text: str) -> None:
+    assert reply_text.category(text, is_temporary=False) is None
+
+
 def test_greylisting_is_never_read_into_a_permanent_refusal() -> None:
     assert reply_text.category("greylisted", is_temporary=True) == "greylisted"
     assert reply_text.category("greylisted", is_temporary=False) is None
