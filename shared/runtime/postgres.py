@@ -4,6 +4,7 @@ SQL lives beside its store as named statements (`-- name: insert_rows`); a store
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,9 +30,16 @@ def statements(path: Path) -> dict[str, str]:
 
 
 async def connect(
-    url: str, *, size: int, statement_timeout: float = 30.0, lazy: bool = False
+    url: str,
+    *,
+    size: int,
+    statement_timeout: float = 30.0,
+    lazy: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> asyncpg.Pool:
     """Return a pool of up to `size` connections; `lazy` opens none until one is needed.
+
+    `settings` are run-time parameters of the server that every session begins with.
 
     Raises: one of UNAVAILABLE when the database does not answer.
     """
@@ -42,5 +50,5 @@ async def connect(
         command_timeout=statement_timeout,
         max_inactive_connection_lifetime=60,
         timeout=5,
-        server_settings={"application_name": "sendlog"},
+        server_settings={"application_name": "sendlog", **(settings or {})},
     )

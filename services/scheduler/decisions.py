@@ -1,0 +1,290 @@
+"""What follows for a row from a record, and what may be said of it when its time has come. Pure.
+
+Records may come in any order and any number of times; a final one ends the email for good, so that a
+deferral that arrives after it never wakes it up.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from services.scheduler.row import DONE, RELEASED, WAITING, Payload, Row
+from shared.events import delivery, schedule, status, submission
+from shared.events.base import EmailId, Event, EventId, WorkspaceId
+from shared.events.delivery import Reason
+from shared.events.email import Email
+from shared.events.record import Record
+
+# The dispatcher's reasons that hold the whole account, not one email.
+HOLDING: Final = frozenset({"rate_limited", "breaker_open", "account_disabled", "account_deleted"})
+FINAL: Final = (
+    delivery.Sent,
+    delivery.Failed,
+    delivery.Suppressed,
+    delivery.Unconfirmed,
+    submission.Cancelled,
+    schedule.Expired,
+)
+_IDS: Final = uuid.UUID("3b0f5f0e-6d3c-4a53-8a7e-2f4f4f0a9b7d")
+
+
+class Unusable(ValueError):
+    """A record that leads to sending carries no email: nothing can ever follow from it."""
+
+
+def absorb(row: Row | None, item: Record) -> Row | None:
+    """Return the row after one more record of its email."""
+    event = item.event
+    if isinstance(event, FINAL):
+        return _finished(row, item)
+    if isinstance(event, submission.Rescheduled):
+        return _rescheduled(row, item, event)
+    candidate = _candidate(item)
+    if candidate is None or row is None:
+        return candidate or row
+    return _later(row, candidate)
+
+
+def absorb_all(row: Row | None, items: Iterable[Record]) -> Row | None:
+    """Return the row after these records."""
+    for item in items:
+        row = absorb(row, item)
+    return row
+
+
+def after_reading(row: Row | None, history: Sequence[Record]) -> Row | None:
+    """Return the row after all records the log has of its email.
+
+    An empty history means that all of it is trimmed.
+    """
+    row = absorb_all(row, history)
+    if row is None or not history or history[-1].sequence < row.sequence:
+        return row
+    return msgspec.structs.replace(row, sequence=history[-1].sequence, proven=True)
+
+
+def is_noise(row: Row | None, items: Iterable[Record]) -> bool:
+    """Say whether nothing needs to be remembered: mail that was sent at once, without ever waiting."""
+    return row is None and all(
+        isinstance(item.event, FINAL) and isinstance(item.event, delivery.Outcome) and item.event.round <= 1
+        for item in items
+    )
+
+
+def lacks_history(row: Row | None, items: Iterable[Record]) -> bool:
+    """Say whether these records presuppose a row that is missing: the email's own records must be read.
+
+    Another replica has the record that makes the row, or the row is gone; either way more may have
+    happened than these records tell.
+    """
+    if row is not None:
+        return False
+    for item in items:
+        event = item.event
+        if isinstance(event, submission.Rescheduled):
+            return True
+        if isinstance(event, delivery.Deferred):
+            return event.round > 1
+        if isinstance(event, submission.Requested):
+            return False
+    return False
+
+
+def say(row: Row, now: datetime) -> Event | None:
+    """Return what the scheduler says of a row now: released, expired, or nothing yet."""
+    if row.state != WAITING:
+        return None
+    if row.expires_at is not None and row.expires_at <= now:
+        return schedule.Expired(occurred_at=now, round=row.round, reason=_expired(row))
+    if row.due_at > now or row.payload is None:
+        return None
+    return schedule.Released(
+        occurred_at=now,
+        round=row.round + 1,
+        attempts=row.attempts,
+        expires_at=row.expires_at or now + status.DEADLINE,
+        results=row.payload.results,
+        email=row.payload.email,
+    )
+
+
+def as_record(row: Row, event: Event) -> Record:
+    """Return the event as a record whose id says it all: the same step has the same id, whoever takes it."""
+    payload = row.payload
+    step = f"{row.workspace}/{row.email_id}/{event.name}/{row.round + 1}"
+    return Record(
+        WorkspaceId(row.workspace),
+        EmailId(row.email_id),
+        EventId(str(uuid.uuid5(_IDS, step))),
+        event,
+        causation=payload.causation if payload else None,
+        traceparent=payload.traceparent if payload else None,
+    )
+
+
+def check(item: Record) -> None:
+    """Refuse a record that no row can be made of. Raises: Unusable."""
+    if not _is_uuid(item.email_id):
+        raise Unusable(f"{item.email_id!r} is not the id of an email")
+    if isinstance(item.event, delivery.Deferred) and item.event.email is None:
+        raise Unusable("the deferral carries no email")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _candidate(item: Record) -> Row | None:
+    """Return the row this record would make by itself."""
+    event = item.event
+    match event:
+        case submission.Requested():
+            return _requested(item, event)
+        case schedule.Released():
+            account = event.email.account_id if event.email else ""
+            return _out(item, event.round, account, event.attempts, event.expires_at)
+        case delivery.Sending():
+            return _out(item, event.round, event.account_id, event.attempt, None)
+        case delivery.Deferred() if event.email is not None:
+            return _deferred(item, event, event.email)
+    return None
+
+
+def _requested(item: Record, event: submission.Requested) -> Row:
+    email = event.email
+    if event.release == "now":  # a dispatcher has it
+        return _out(item, 1, email.account_id, 0, email.expires_at)
+    at = email.scheduled_at if event.release == "at" else None
+    return Row(
+        workspace=item.workspace,
+        email_id=item.email_id,
+        account_id=email.account_id,
+        state=WAITING,
+        due_at=at or event.occurred_at,
+        bulk=email.batch_id is not None,
+        sequence=item.sequence,
+        expires_at=email.expires_at,
+        payload=_payload(item, event.email),
+    )
+
+
+def _out(item: Record, round_: int, account_id: str, attempts: int, expires_at: datetime | None) -> Row:
+    return Row(
+        workspace=item.workspace,
+        email_id=item.email_id,
+        account_id=account_id,
+        state=RELEASED,
+        due_at=item.event.occurred_at,
+        released_at=item.event.occurred_at,
+        sequence=item.sequence,
+        round=round_,
+        attempts=attempts,
+        expires_at=expires_at,
+    )
+
+
+def _deferred(item: Record, event: delivery.Deferred, email: Email) -> Row:
+    return Row(
+        workspace=item.workspace,
+        email_id=item.email_id,
+        account_id=email.account_id,
+        state=WAITING,
+        due_at=event.next_attempt_at,
+        bulk=email.batch_id is not None,
+        sequence=item.sequence,
+        # The outcome of a claim is a fact without a guard: its holder may have been taken over meanwhile.
+        proven=event.claim_id is None,
+        round=event.round,
+        attempts=event.attempts,
+        expires_at=event.expires_at,
+        reason=event.reason.code,
+        payload=_payload(item, email, event),
+    )
+
+
+def _payload(item: Record, email: Email, event: delivery.Deferred | None = None) -> Payload:
+    return Payload(
+        email=email,
+        results=event.results if event else (),
+        reason=event.reason if event else None,
+        causation=item.event_id,
+        traceparent=item.traceparent,
+    )
+
+
+def _later(row: Row, new: Row) -> Row:
+    """Return the one that is further on; the other only leaves what never goes back."""
+    if row.state == DONE or (new.place, new.sequence) <= (row.place, row.sequence):
+        return _seen(row, new.sequence)
+    deadlines = [at for at in (row.expires_at, new.expires_at) if at is not None]
+    return msgspec.structs.replace(
+        new,
+        account_id=new.account_id or row.account_id,
+        bulk=new.bulk or row.bulk,
+        due_at=new.due_at if new.state == WAITING else row.due_at,
+        sequence=max(new.sequence, row.sequence),
+        proven=new.proven and new.sequence > row.sequence,
+        attempts=max(new.attempts, row.attempts),
+        revision=row.revision,
+        expires_at=max(deadlines, default=None),
+    )
+
+
+def _seen(row: Row, sequence: int) -> Row:
+    """Return the row knowing of a record that changes nothing; it proves nothing either."""
+    if sequence <= row.sequence:
+        return row
+    return msgspec.structs.replace(row, sequence=sequence, proven=False)
+
+
+def _rescheduled(row: Row | None, item: Record, event: submission.Rescheduled) -> Row | None:
+    if row is None or row.state != WAITING or row.round or event.revision <= row.revision:
+        return row and _seen(row, item.sequence)
+    return msgspec.structs.replace(
+        row,
+        due_at=event.scheduled_at,
+        revision=event.revision,
+        sequence=max(row.sequence, item.sequence),
+        proven=row.proven or item.sequence > row.sequence,
+    )
+
+
+def _finished(row: Row | None, item: Record) -> Row:
+    """Return the tombstone: it stays until the email's last record is trimmed."""
+    round_ = getattr(item.event, "round", 0)
+    if row is None:
+        return Row(
+            workspace=item.workspace,
+            email_id=item.email_id,
+            account_id="",
+            state=DONE,
+            due_at=item.event.occurred_at,
+            sequence=item.sequence,
+            round=round_,
+        )
+    return msgspec.structs.replace(
+        row,
+        state=DONE,
+        sequence=max(row.sequence, item.sequence),
+        round=max(row.round, round_),
+        released_at=None,
+        payload=None,
+    )
+
+
+def _expired(row: Row) -> Reason:
+    last = row.payload.reason if row.payload else None
+    why = f"; last: {last.message}" if last else ""
+    return Reason(
+        code="expired",
+        category="expired",
+        message=f"the deadline passed while it was waiting{why}",
+        retryable=False,
+        suggested_action="submit it again if it is still wanted",
+    )
