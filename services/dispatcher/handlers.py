@@ -207,7 +207,10 @@ class Handlers:
         lane.finished()
         metrics.ATTEMPTS.labels(event.name).inc()
         await self._voice.tell(delivery, event_id, event)
-        await delivery.ack()
+        if delivery.is_held_safely(_monotonic()):
+            await delivery.ack()
+        else:  # somebody may have taken over and died since: the record has to come to a third
+            delivery.leave()
 
     async def _defer(self, delivery: Delivery, stand: Stand, reason: Reason, wait: timedelta) -> None:
         metrics.DEFERRED.labels(reason.code).inc()
