@@ -4,6 +4,7 @@ A service's migrations lie in `services/<name>/migrations/NNN_what.sql`; its tab
 and belong to a role of its own name. Files are read, never imported.
 """
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from shared.runtime import postgres
 logger = structlog.get_logger(__name__)
 _SERVICES = Path(__file__).resolve().parent.parent
 _SQL = postgres.statements(Path(__file__).with_name("database.sql"))
+# A role is there before any migration runs, for one service may grant to another.
+_WITHOUT_TABLES = ("gateway",)
 
 
 class MigrationError(Exception):
@@ -27,20 +30,24 @@ async def migrate(url: str, role_password: str | None) -> None:
     try:
         await connection.execute(_SQL["lock"])
         await connection.execute(_SQL["create_ledger"])
-        for directory in sorted(_SERVICES.glob("*/migrations")):
-            service = directory.parent.name
-            await connection.execute(_SQL["create_role"].replace("{service}", service))
-            if role_password:
-                quoted = await connection.fetchval(_SQL["quote"], role_password)
-                await connection.execute(_SQL["set_password"].format(service=service, password=quoted))
-            for path in sorted(directory.glob("*.sql")):
-                await _run_once(connection, service, path)
+        directories = [path.parent.name for path in _SERVICES.glob("*/migrations")]
+        for service in sorted({*_WITHOUT_TABLES, *directories}):
+            await _ensure_role(connection, service, role_password)
+        for path in sorted(_SERVICES.glob("*/migrations/*.sql")):
+            await _run_once(connection, path.parent.parent.name, path)
     finally:
         await connection.close()
 
 
+async def _ensure_role(connection: asyncpg.Connection, service: str, password: str | None) -> None:
+    await connection.execute(_SQL["create_role"].replace("{service}", service))
+    if password:
+        quoted = await connection.fetchval(_SQL["quote"], password)
+        await connection.execute(_SQL["set_password"].format(service=service, password=quoted))
+
+
 async def _run_once(connection: asyncpg.Connection, service: str, path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
+    text = await asyncio.to_thread(path.read_text, encoding="utf-8")
     digest = hashlib.sha256(text.encode()).hexdigest()
     known = await connection.fetchval(_SQL["find"], service, path.name)
     if known == digest:

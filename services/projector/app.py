@@ -1,0 +1,67 @@
+"""Builds the projector: the only place that constructs its parts."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import asyncpg
+
+from services.projector import chores, consumers, reach
+from services.projector.expiry import Sweeper
+from services.projector.handlers import Handlers
+from services.projector.health import broker_check, database_check
+from services.projector.settings import Settings
+from services.projector.trimming import Trimmer
+from shared.runtime import consumer, log, postgres, process, settings
+from shared.runtime.content import ContentStore
+from shared.runtime.health import Health
+
+GRACE = 10.0
+
+
+@asynccontextmanager
+async def connections(wanted: Settings) -> AsyncIterator[tuple[asyncpg.Pool, log.Log]]:
+    """Connect to the database and the log for the length of the block; the database may come later."""
+    client = await log.connect(wanted.nats_url, "projector")
+    pool = await postgres.connect(wanted.database_url, size=4, lazy=True)
+    try:
+        emails = log.Log(client)
+        await emails.open()
+        yield pool, emails
+    finally:
+        pool.terminate()
+        await client.close()
+
+
+@asynccontextmanager
+async def build() -> AsyncIterator[None]:
+    """Run the projector for the length of the block."""
+    wanted = settings.read(Settings, os.environ)
+    async with AsyncExitStack() as stack:
+        pool, emails = await stack.enter_async_context(connections(wanted))
+        handlers = Handlers(pool, content_days=wanted.content_days)
+        broker = consumer.make_broker(wanted.nats_url, "projector")
+        records = consumers.build(emails, broker, handlers)
+        records.start()
+        stack.push_async_callback(broker.stop)
+        await consumer.start_broker(broker)
+        stack.push_async_callback(records.stop, GRACE)
+        hot = timedelta(hours=wanted.hot_hours)
+        trimmer = Trimmer(pool, emails.client, hot=hot, most=wanted.hot_emails)
+        for seconds, name, action in (
+            (2.0, "progress", reach.Clock(pool, emails.client).tick),
+            (10.0, "trim", trimmer.trim),
+            (60.0, "stretches", trimmer.forget),
+            (60.0, "expiry", Sweeper(pool, ContentStore(wanted.content_url)).sweep),
+        ):
+            chore = asyncio.create_task(chores.every(seconds, name, action), name=name)
+            await stack.enter_async_context(process.background(chore))
+        health = Health()
+        health.add("broker", broker_check(emails))
+        health.add("database", database_check(pool, handlers))
+        await health.serve(wanted.health_host, wanted.health_port)
+        stack.push_async_callback(health.stop)
+        yield
+        health.stopping = True

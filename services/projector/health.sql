@@ -1,0 +1,2 @@
+-- name: is_there
+SELECT sequence FROM projector.progress

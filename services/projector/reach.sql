@@ -1,0 +1,3 @@
+-- name: set_progress
+UPDATE projector.progress SET sequence = $1, projected_at = $2
+WHERE projected_at NOT BETWEEN $2 - interval '1 second' AND $2 OR sequence > $1
