@@ -7,6 +7,7 @@ only, bounded in count.
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import msgspec
 
@@ -41,8 +42,7 @@ class _Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._next()
 
     def data_received(self, data: bytes) -> None:

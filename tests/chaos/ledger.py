@@ -192,33 +192,19 @@ class Ledger:
 
     async def rebuilt_equals_live(self) -> Verdict:
         """I4."""
-        live = await self._dump()
-        await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "services.projector.rebuild", "--json"],
-            cwd=ROOT,
-            env=self._projector_environment(),
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        rebuilt = await self._dump()
+        live = await self._projector("dump", "--hash")
+        await self._projector("rebuild", "--json")
+        rebuilt = await self._projector("dump", "--hash")
         return Verdict("I4 rebuilt equals live", live == rebuilt, f"{live[:12]} and {rebuilt[:12]}")
 
-    async def _dump(self) -> str:
-        database = await asyncpg.connect(self.world.variables["SENDLOG_DATABASE_URL"], timeout=10)
-        try:
-            rows = await database.fetch(
-                "SELECT workspace, email_id, status, unified_status, created_at, subject, recipients, "
-                "scheduled_at, encode(state, 'hex') AS state FROM projector.emails ORDER BY 1, 2"
-            )
-        finally:
-            await database.close()
-        digest = hashlib.sha256()
-        for row in rows:
-            digest.update(repr(tuple(row)).encode())
-        return digest.hexdigest()
+    async def _projector(self, tool: str, *arguments: str) -> str:
+        command = [sys.executable, "-m", f"services.projector.{tool}", *arguments]
+        done = await asyncio.to_thread(
+            subprocess.run, command, cwd=ROOT, env=self._environment(), check=True, capture_output=True
+        )
+        return done.stdout.decode().strip()
 
-    def _projector_environment(self) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         return {**os.environ, **self.world.variables}
 
     async def no_workspace_sees_another(self) -> Verdict:
@@ -226,7 +212,7 @@ class Ledger:
         made = subprocess.run(
             [sys.executable, "-m", "cli", "workspaces", "add", f"w{uuid.uuid4().hex[:8]}", "--json"],
             cwd=ROOT,
-            env=self._projector_environment(),
+            env=self._environment(),
             capture_output=True,
             check=True,
         )

@@ -124,9 +124,13 @@ class NatsServer(Process):
 class PostgresServer(Process):
     """A Postgres cluster of its own; when the tests run as root it runs as an unprivileged user."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
+        self._durable = durable
         self.postgres = servers.Postgres(
-            directory / "postgres", free_port(), secrets.token_hex(8), settings=_NOT_DURABLE
+            directory / "postgres",
+            free_port(),
+            secrets.token_hex(8),
+            settings=() if durable else _NOT_DURABLE,
         )
         super().__init__(
             self.postgres.command(),
@@ -139,7 +143,7 @@ class PostgresServer(Process):
 
     def start(self, *, within: float = 20.0) -> Self:
         """Make the cluster if need be, clear away what a kill left, start, and wait until it lets us in."""
-        self.postgres.prepare(durable=False)
+        self.postgres.prepare(durable=self._durable)
         return super().start(within=within)
 
     def kill(self) -> None:
