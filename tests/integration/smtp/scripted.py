@@ -111,8 +111,13 @@ Script = Callable[[Client], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    """Run the script for every connection on a free loopback port."""
+async def serving(
+    script: Script, *, tls: ssl.SSLContext | None = None, receive: int = 0
+) -> AsyncIterator[Server]:
+    """Run the script for every connection on a free loopback port.
+
+    `receive` is how many bytes the kernel takes in for it before it reads.
+    """
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -130,7 +135,10 @@ async def serving(script: Script, *, tls: ssl.SSLContext | None = None) -> Async
             server.closed += 1
             writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    sock = socket.create_server(("127.0.0.1", 0))
+    if receive:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+    listener = await asyncio.start_server(serve, sock=sock, ssl=tls, limit=receive or 1 << 16)
     server = Server(listener.sockets[0].getsockname()[1])
     try:
         yield server
@@ -160,20 +168,26 @@ def mta(
         return await _act(client, steps.pop(0) if len(steps) > 1 else steps[0])
 
     async def script(client: Client) -> None:
+        begun = False
         await client.say(banner)
         while True:
             verb = (await client.hear()).split(" ")[0].split(":")[0].upper()
             if verb in ("EHLO", "HELO"):
                 await client.say(*ehlo(offers))
+            elif verb == "MAIL" and begun:
+                await client.say("503 5.5.1 nested MAIL command")
             elif verb in ("MAIL", "RCPT", "DATA"):
                 said = await answer(client, verb)
+                begun = begun or said.startswith("250")
                 if verb == "DATA" and said.startswith("354"):
                     await client.hear_message()
+                    begun = False
                     await answer(client, ".")
             elif verb == "QUIT":
                 await client.say("221 2.0.0 bye")
                 client.close()
             else:
+                begun = begun and verb != "RSET"
                 await client.say("250 2.0.0 ok")
 
     return script
