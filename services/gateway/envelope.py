@@ -8,9 +8,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
-from multidict import CIMultiDict
 
+from services.gateway.answer import Answer
 from services.gateway.errors import ApiError, Problem
 
 JSON: Final = "application/json; charset=utf-8"
@@ -54,13 +53,13 @@ class ProblemDetails(msgspec.Struct, frozen=True):
     details: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-def success(status: int, data: Any, meta: Any, headers: Mapping[str, str]) -> web.Response:
+def success(status: int, data: Any, meta: Any, headers: Mapping[str, str]) -> Answer:
     """Return the answer of a handler."""
     body = _encode(Success(True, data, msgspec.UNSET if meta is None else meta))
     return _response(status, body, JSON, headers)
 
 
-def failure(error: ApiError, request_id: str, accept: str, headers: Mapping[str, str]) -> web.Response:
+def failure(error: ApiError, request_id: str, accept: str, headers: Mapping[str, str]) -> Answer:
     """Return the refusal, as RFC 9457 if the client accepts that."""
     details = error.details or msgspec.UNSET
     if PROBLEM_JSON in accept:
@@ -73,7 +72,5 @@ def failure(error: ApiError, request_id: str, accept: str, headers: Mapping[str,
     return _response(error.status, body, JSON, {**headers, **error.headers})
 
 
-def _response(status: int, body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
-    head = CIMultiDict(headers)
-    head["Content-Type"] = content_type
-    return web.Response(status=status, body=body, headers=head)
+def _response(status: int, body: bytes, content_type: str, headers: Mapping[str, str]) -> Answer:
+    return Answer(status, body, {**headers, "Content-Type": content_type})

@@ -42,7 +42,7 @@ class _Connection(RequestHandler):
             if not isinstance(exc, ConnectionError):
                 logger.error("request_failed", exc_info=exc, request_id=request_id)
             error = ApiError(INTERNAL_ERROR, "something went wrong on our side")
-        response = envelope.failure(error, request_id, "", {"X-Request-Id": request_id, "Server": "sendlog"})
+        response = envelope.failure(error, request_id, "", {"X-Request-Id": request_id})
         response.force_close()
         return response
 

@@ -5,7 +5,9 @@ client's would see differently from the next, or that a store behind us cannot h
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from json import scanner
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -61,23 +63,20 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 def _refuse_duplicates(body: bytes) -> None:
     # msgspec keeps the last of two equal keys without a word. The stdlib's scanner with a hook sees both, and
-    # is as quick as counting keys ourselves (5 us for 1 KB).
+    # is as quick as counting keys ourselves. The text is well-formed already, so the bare scanner will do.
     try:
-        _with_pairs(body.decode())
+        _scan(body.decode().lstrip(" \t\r\n"), 0)
     except _Duplicate as duplicate:
         _refuse("$", f"names the key {duplicate.args[0]!r} twice in one object")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> None:
-    seen = set()
-    if len({key for key, _ in pairs}) != len(pairs):
-        for key, _ in pairs:
-            if key in seen:
-                raise _Duplicate(key[:80])
-            seen.add(key)
+    if len(dict(pairs)) != len(pairs):
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise _Duplicate(name[:80])
 
 
-_with_pairs: Final = json.JSONDecoder(object_pairs_hook=_pairs).decode
+_scan: Final = scanner.make_scanner(json.JSONDecoder(object_pairs_hook=_pairs))  # type: ignore[arg-type]
 
 
 def _refuse_nul(value: Any) -> None:

@@ -6,6 +6,7 @@ another does not.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from services.gateway.errors import METHOD_NOT_ALLOWED, NOT_FOUND, ApiError
@@ -46,7 +47,12 @@ class Route:
         """The path as a client writes it."""
         return PREFIX + self.path
 
-    @property
+    @cached_property
+    def name(self) -> str:
+        """The route in logs and metrics."""
+        return f"{self.method} {self.path}"
+
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """The names of the path's parameters."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))

@@ -5,8 +5,8 @@ leaves as an error of the contract with the request's id; a fault of ours is log
 """
 
 import asyncio
+import os
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from services.gateway import authentication, envelope, json_body, metrics, reading, validation
+from services.gateway.answer import Answer
 from services.gateway.errors import INTERNAL_ERROR, RATE_LIMITED, ApiError, Problem, invalid, unavailable
 from services.gateway.rate_limit import Limiter
 from services.gateway.request import Request, Services
@@ -27,8 +28,8 @@ from shared.runtime.publisher import Unconfirmed
 logger = structlog.get_logger(__name__)
 Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_NO_ROUTE: Final = "none"  # clients choose unknown paths, so they share one name
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_ALWAYS: Final = {"Server": "sendlog", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 NOT_CONFIRMED: Final = (
     "the email is not confirmed: the log did not answer in time and may or may not have it. "
     "Repeat the request with the same Idempotency-Key, and there will be one email"
@@ -61,7 +62,7 @@ class Front:
             return await page(incoming)
         started = self._clock()
         request_id = _request_id(incoming.headers.get("X-Request-Id"))
-        headers = {"X-Request-Id": request_id, **_ALWAYS}
+        headers = {"X-Request-Id": request_id}
         route: Route | None = None
         try:
             route, values = self._table.match(incoming.method, path)
@@ -72,7 +73,7 @@ class Front:
             response = self._refuse(incoming, refusal, request_id, headers)
         except Exception as fault:
             response = self._refuse(incoming, explain(fault, route, request_id), request_id, headers)
-        metrics.observe(route, response.status, self._clock() - started)
+        metrics.observe(route.name if route else _NO_ROUTE, response.status, self._clock() - started)
         return response
 
     async def _serve(
@@ -82,7 +83,7 @@ class Front:
         values: list[str],
         request_id: str,
         headers: dict[str, str],
-    ) -> web.Response:
+    ) -> Answer:
         services = self._services
         key = await authentication.identify(
             services.keys,
@@ -122,7 +123,7 @@ class Front:
 
     def _refuse(
         self, incoming: web.BaseRequest, error: ApiError, request_id: str, headers: dict[str, str]
-    ) -> web.Response:
+    ) -> Answer:
         response = envelope.failure(error, request_id, incoming.headers.get("Accept", ""), headers)
         if error.status in (408, 413):  # the rest of the body is not worth waiting for
             response.force_close()
@@ -131,7 +132,7 @@ class Front:
 
 def explain(fault: Exception, route: Route | None, request_id: str) -> ApiError:
     """Return what a client is told of a fault that is not its own, and log what it is not told."""
-    context = {"request_id": request_id, "route": f"{route.method} {route.path}" if route else None}
+    context = {"request_id": request_id, "route": route.name if route else None}
     if isinstance(fault, Unconfirmed | BrokerUnavailable):
         logger.warning("broker_unavailable", error=str(fault), **context)
         return unavailable(NOT_CONFIRMED if route and route.idempotency_key else NO_BROKER)
@@ -150,7 +151,7 @@ def explain(fault: Exception, route: Route | None, request_id: str) -> ApiError:
 def _request_id(given: str | None) -> str:
     if given is not None and _SANE_ID.fullmatch(given):
         return given
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def _ids(route: Route, values: list[str]) -> dict[str, str]:

@@ -154,10 +154,9 @@ async def _set_default(request: Request, choose: Callable[[str | None], str | No
     """Write the workspace's default account if it changes, and return it."""
     workspaces, name = request.services.workspaces, request.workspace
     while True:
-        revision, known = await workspaces.read(name) or (
-            0,
-            Workspace(name=name, created_at=datetime.now(UTC)),
-        )
+        # Without an entry there is nothing to guard: one that was removed has left a marker with a revision.
+        fresh = Workspace(name=name, created_at=datetime.now(UTC))
+        revision, known = await workspaces.read(name) or (None, fresh)
         chosen = choose(known.default_account_id)
         if chosen == known.default_account_id:
             return chosen
