@@ -1,5 +1,6 @@
 """`python -m tests.controls.small`: the real supervisor on a small plan."""
 
+import os
 import sys
 
 from deploy.local import app
@@ -15,4 +16,5 @@ PLAN = Plan(
 )
 
 if __name__ == "__main__":
-    sys.exit(app.main(PLAN, Patience(grace=5)))
+    longest = float(os.environ.get("SMALL_LONGEST_PAUSE", "5"))
+    sys.exit(app.main(PLAN, Patience(grace=5, longest_pause=longest)))

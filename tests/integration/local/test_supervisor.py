@@ -1,60 +1,73 @@
 """The supervisor of the local world: real servers, stand-ins for the services."""
 
 import os
+import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import nats
+import nats.errors
 import pytest
+import pytest_asyncio
 
+from deploy.local.supervisor import Patience
 from tests.controls.eventually import eventually
+from tests.controls.servers import own_directory, remove
 from tests.controls.small.world import SmallWorld
 
 
 @pytest.fixture
 def world(home: Path) -> Iterator[SmallWorld]:
+    """A small world that the test starts itself."""
     world = SmallWorld(home)
     yield world
     world.end()
 
 
-async def test_everything_starts_in_order_and_the_env_file_leads_to_it(world: SmallWorld) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running() -> AsyncIterator[SmallWorld]:
+    """A small world that is ready, for tests that leave it as it is."""
+    directory = own_directory()
+    world = SmallWorld(directory)
     world.start()
     await world.ready()
-    said = world.environment()
-    assert said["SENDLOG_URL"] == f"http://127.0.0.1:{world.settings['SENDLOG_GATEWAY_PORT']}"
+    yield world
+    world.end()
+    remove(directory)
+
+
+async def test_everything_starts_in_order_and_the_env_file_leads_to_it(running: SmallWorld) -> None:
+    said = running.environment()
+    assert said["SENDLOG_URL"] == f"http://127.0.0.1:{running.settings['SENDLOG_GATEWAY_PORT']}"
     assert said["SENDLOG_API_KEY"] == "sk_test"
-    assert said["SENDLOG_HOME"] == str(world.home)
+    assert said["SENDLOG_HOME"] == str(running.home)
     assert said["SENDLOG_ALPHA_HEALTH"].startswith("http://127.0.0.1:")
     connection = await asyncpg.connect(said["SENDLOG_DATABASE_URL"])
     assert await connection.fetchval("select current_database()") == "sendlog"
     await connection.close()
     async with await nats.connect(said["SENDLOG_NATS_URL"]) as broker:
         await broker.jetstream().account_info()
-    happened = [entry[:-1] for entry in world.journal()]
+    happened = [entry[:-1] for entry in running.journal()]
     first_service = min(happened.index(["started", name]) for name in ("alpha", "beta"))
     assert happened.index(["first_start"]) < first_service, "bootstrap comes before every service"
 
 
-async def test_the_terminal_shows_how_to_begin_and_what_is_wrong(world: SmallWorld) -> None:
-    world.start()
-    await world.ready()
-    console = world.console()
+async def test_the_terminal_shows_how_to_begin_and_what_is_wrong(running: SmallWorld) -> None:
+    console = running.console()
     assert "Sendlog is ready" in console
     assert "Bearer sk_test" in console
     assert "Idempotency-Key" in console
-    assert world.environment()["SENDLOG_MAILBOX_URL"] in console
+    assert running.environment()["SENDLOG_MAILBOX_URL"] in console
     assert "alpha: a warning for the console name=alpha" in console
-    assert (world.home / "logs" / "alpha.log").read_text().startswith('{"level"')
+    assert (running.home / "logs" / "alpha.log").read_text().startswith('{"level"')
 
 
-async def test_each_service_connects_as_its_own_role(world: SmallWorld) -> None:
-    world.start()
-    await world.ready()
-    urls = {entry[-2]: entry[-1] for entry in world.journal() if entry[0] == "started"}
+async def test_each_service_connects_as_its_own_role(running: SmallWorld) -> None:
+    urls = {entry[-2]: entry[-1] for entry in running.journal() if entry[0] == "started"}
     assert urls["alpha"].startswith("postgresql://sendlog_alpha:")
     assert urls["beta"].startswith("postgresql://sendlog_beta:")
 
@@ -84,42 +97,38 @@ async def test_a_supervisor_killed_leaves_nothing_and_the_next_one_starts(world:
     await world.ready()
 
 
-@pytest.mark.parametrize("name", ["alpha", "mailbox", "nats", "postgres"])
-async def test_whatever_is_killed_is_started_again(world: SmallWorld, name: str) -> None:
+async def test_whatever_is_killed_is_started_again(world: SmallWorld) -> None:
     world.start()
     await world.ready()
-    said, before = world.environment(), world.pid(name)
-    busy = await asyncpg.connect(said["SENDLOG_DATABASE_URL"])
-    os.kill(before, signal.SIGKILL)
-    await eventually(lambda: (world.home / "run" / name).exists() and world.pid(name) != before, within=10)
-    busy.terminate()
-
-    async def answers() -> bool:
-        try:
-            connection = await asyncpg.connect(said["SENDLOG_DATABASE_URL"])
-        except (OSError, asyncpg.PostgresError):
-            return False
-        await connection.close()
-        async with await nats.connect(said["SENDLOG_NATS_URL"], connect_timeout=1) as broker:
-            await broker.jetstream().account_info()
-        return True
-
-    await eventually(answers, within=15)
-    assert f"{name} was ended by SIGKILL; starting it again in 0.1 s" in world.console()
+    for name in ("alpha", "mailbox", "nats", "postgres"):
+        before = world.pid(name)
+        busy = await asyncpg.connect(world.environment()["SENDLOG_DATABASE_URL"])
+        os.kill(before, signal.SIGKILL)
+        await eventually(partial(_has_another_pid, world, name, before), within=15)
+        busy.terminate()
+        await eventually(partial(_servers_answer, world), within=20)
+        assert f"{name} was ended by SIGKILL; starting it again in 0.1 s" in world.console()
 
 
-async def test_the_pause_before_a_restart_grows_to_five_seconds_at_most(world: SmallWorld) -> None:
+async def test_the_pause_before_a_restart_grows_to_its_limit(world: SmallWorld) -> None:
+    world.settings["SMALL_LONGEST_PAUSE"] = "0.5"
     world.start()
     await world.ready()
     (world.home / "fail-alpha").write_text("broken")
     os.kill(world.pid("alpha"), signal.SIGKILL)
-    await eventually(
-        lambda: "alpha ended with exit code 1; starting it again in 5.0 s" in world.console(), within=30
-    )
+    last = "alpha ended with exit code 1; starting it again in 0.5 s"
+    await eventually(lambda: world.console().count(last) >= 2, within=30)
     (world.home / "fail-alpha").unlink()
     started = len(world.journal())
     await eventually(lambda: len(world.journal()) > started, within=10)
-    assert "in 6" not in world.console()
+    pauses = re.findall(r"alpha .*; starting it again in (\d+\.\d) s", world.console())
+    assert pauses[:4] == ["0.1", "0.2", "0.4", "0.5"]
+
+
+def test_nobody_waits_longer_than_five_seconds_for_a_restart() -> None:
+    patience = Patience()
+    assert patience.longest_pause == 5.0
+    assert patience.healthy_after == 10.0
 
 
 async def test_a_service_that_never_starts_is_given_up_with_its_own_words(world: SmallWorld) -> None:
@@ -217,13 +226,21 @@ async def test_a_server_whose_directory_is_away_for_a_moment_is_tried_until_it_i
         lambda: "postgres could not be started (the data directory" in world.console(), within=10
     )
     away.rename(version)
-    database = world.environment()["SENDLOG_DATABASE_URL"]
+    await eventually(partial(_servers_answer, world), within=15)
 
-    async def answers() -> bool:
-        try:
-            await (await asyncpg.connect(database)).close()
-        except (OSError, asyncpg.PostgresError):
-            return False
-        return True
 
-    await eventually(answers, within=15)
+def _has_another_pid(world: SmallWorld, name: str, before: int) -> bool:
+    return (world.home / "run" / name).exists() and world.pid(name) != before
+
+
+async def _servers_answer(world: SmallWorld) -> bool:
+    said = world.environment()
+    try:
+        await (await asyncpg.connect(said["SENDLOG_DATABASE_URL"])).close()
+        async with await nats.connect(
+            said["SENDLOG_NATS_URL"], connect_timeout=1, max_reconnect_attempts=1
+        ) as broker:
+            await broker.jetstream().account_info()
+    except (OSError, asyncpg.PostgresError, nats.errors.Error):
+        return False
+    return True
