@@ -88,7 +88,7 @@ class Transaction:
             await self._conclude()
         except envelopes.Refused as refused:
             self._end("mail", refused.kind, refused.message)
-            self.clean = True
+            self.clean = not reset_first
         except _GivenUp:
             self._end("body", "aborted", "given up right before the final dot")
             self.wire.abort()
@@ -139,7 +139,7 @@ class Transaction:
         if len(self.envelope.message) > envelopes.CHUNK:
             return False
         self.wire.shortcut(len(verbs), self._go_on, self.timeouts.final)
-        await self.wire.ready(self.timeouts.command)
+        await self.wire.ready(self.timeouts.data)
         if not self._finished or self._stopped or self.wire.congested:
             return False
         replies = self.wire.waiting

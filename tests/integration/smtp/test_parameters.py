@@ -79,6 +79,14 @@ async def test_a_message_over_the_announced_size_is_not_begun() -> None:
     assert server.verbs() == ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
 
 
+async def test_what_is_not_begun_leaves_a_pending_reset_pending() -> None:
+    async with serving(mta(data=["451 4.3.0 later", "354 go"])) as server, a_session(server.port) as session:
+        assert (await session.transact(an_envelope(), lambda: True)).phase == "data"
+        assert (await session.transact(an_envelope("<@x.test"), lambda: True)).error_kind == "invalid_address"
+        assert (await session.transact(an_envelope(), lambda: True)).phase == "done"
+    assert server.verbs().count("RSET") == 1
+
+
 @pytest.mark.parametrize("offer", ["SIZE", "SIZE 0", "SIZE many"])
 async def test_a_size_without_a_limit_is_no_limit(offer: str) -> None:
     async with serving(mta(offers=[offer])) as server:
