@@ -12,7 +12,7 @@ from services.projector import chores, consumers, reach
 from services.projector.expiry import Sweeper
 from services.projector.handlers import Handlers
 from services.projector.health import broker_check, database_check
-from services.projector.settings import Settings
+from services.projector.settings import Connections, Settings
 from services.projector.trimming import Trimmer
 from shared.runtime import consumer, log, postgres, process, settings
 from shared.runtime.content import ContentStore
@@ -22,7 +22,7 @@ GRACE = 10.0
 
 
 @asynccontextmanager
-async def connections(wanted: Settings) -> AsyncIterator[tuple[asyncpg.Pool, log.Log]]:
+async def connections(wanted: Connections) -> AsyncIterator[tuple[asyncpg.Pool, log.Log]]:
     """Connect to the database and the log for the length of the block; the database may come later."""
     client = await log.connect(wanted.nats_url, "projector")
     pool = await postgres.connect(wanted.database_url, size=4, lazy=True)
@@ -38,7 +38,13 @@ async def connections(wanted: Settings) -> AsyncIterator[tuple[asyncpg.Pool, log
 @asynccontextmanager
 async def build() -> AsyncIterator[None]:
     """Run the projector for the length of the block."""
-    wanted = settings.read(Settings, os.environ)
+    async with assemble(settings.read(Settings, os.environ)):
+        yield
+
+
+@asynccontextmanager
+async def assemble(wanted: Settings) -> AsyncIterator[Handlers]:
+    """Run a projector with these settings for the length of the block."""
     async with AsyncExitStack() as stack:
         pool, emails = await stack.enter_async_context(connections(wanted))
         handlers = Handlers(pool, content_days=wanted.content_days)
@@ -48,20 +54,24 @@ async def build() -> AsyncIterator[None]:
         stack.push_async_callback(broker.stop)
         await consumer.start_broker(broker)
         stack.push_async_callback(records.stop, GRACE)
-        hot = timedelta(hours=wanted.hot_hours)
-        trimmer = Trimmer(pool, emails.client, hot=hot, most=wanted.hot_emails)
-        for seconds, name, action in (
-            (2.0, "progress", reach.Clock(pool, emails.client).tick),
-            (10.0, "trim", trimmer.trim),
-            (60.0, "stretches", trimmer.forget),
-            (60.0, "expiry", Sweeper(pool, ContentStore(wanted.content_url)).sweep),
-        ):
-            chore = asyncio.create_task(chores.every(seconds, name, action), name=name)
+        for chore in _chores(pool, emails, wanted):
             await stack.enter_async_context(process.background(chore))
         health = Health()
         health.add("broker", broker_check(emails))
         health.add("database", database_check(pool, handlers))
         await health.serve(wanted.health_host, wanted.health_port)
         stack.push_async_callback(health.stop)
-        yield
+        yield handlers
         health.stopping = True
+
+
+def _chores(pool: asyncpg.Pool, emails: log.Log, wanted: Settings) -> list[asyncio.Task[None]]:
+    hot = timedelta(hours=wanted.hot_hours)
+    trimmer = Trimmer(pool, emails.client, hot=hot, most=wanted.hot_emails)
+    chores_ = (
+        (2.0, "progress", reach.Clock(pool, emails.client).tick),
+        (10.0, "trim", trimmer.trim),
+        (60.0, "stretches", trimmer.forget),
+        (60.0, "expiry", Sweeper(pool, ContentStore(wanted.content_url)).sweep),
+    )
+    return [asyncio.create_task(chores.every(*chore), name=chore[1]) for chore in chores_]

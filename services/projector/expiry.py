@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import msgspec
 import structlog
 
-from services.projector import metrics, rows
+from services.projector import metrics, rows, store
 from shared.runtime import postgres
 from shared.runtime.content import ContentStore
 
@@ -40,12 +41,20 @@ class Sweeper:
 
     async def _step(self) -> int | None:
         async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(store.SQL["plan"])
             due = await connection.fetch(SQL["take_due"], STEP)
             if not due:
                 return None
             bodies = await connection.fetch(SQL["delete_contents"], *zip(*due, strict=True))
             for (body,) in bodies:
-                key = rows.decode_body(body).key
+                key = _stored_under(body)
                 if key is not None:
                     await self._content.delete(key)
             return len(bodies)
+
+
+def _stored_under(body: bytes) -> str | None:
+    try:
+        return rows.decode_body(body).key
+    except msgspec.MsgspecError:
+        return None

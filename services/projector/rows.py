@@ -64,6 +64,7 @@ ARCHIVED: Final = (
     "causation",
     "payload",
 )
+EXPIRY: Final = ("workspace", "email_id", "expires_at")
 Archived = tuple[str, str, str, int, str, datetime, str | None, bytes]
 Head = tuple[str, str, str, str, datetime | None, int, bytes]
 
@@ -71,6 +72,11 @@ Head = tuple[str, str, str, str, datetime | None, int, bytes]
 def clean(value: str) -> str:
     """Return text as Postgres takes it: without NUL."""
     return value.replace("\x00", _REPLACEMENT) if "\x00" in value else value
+
+
+def is_email_id(text: str) -> bool:
+    """Say whether this is a UUID in canonical form, as every email's id is."""
+    return _UUID(text) is not None
 
 
 def arrange(records: Iterable[record.Record]) -> list[Lane]:
@@ -86,7 +92,7 @@ def arrange(records: Iterable[record.Record]) -> list[Lane]:
             lane[item.event_id] = item
     for _, email_id in lanes:
         # Another spelling of the same UUID would be another lane of the same row.
-        if not _UUID(email_id):
+        if not is_email_id(email_id):
             raise NotAnEmail(f"{email_id!r} is not the id of an email")
     return [Lane(*key, [lane[name] for name in sorted(lane)]) for key, lane in sorted(lanes.items())]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 
 from services.projector import archive, rows
 from shared.events import fold, record, status, submission
@@ -22,7 +23,15 @@ STRETCH: Final = 4096
 SPLIT_FROM: Final = 512  # emails
 CONTENT_DAYS: Final = 30
 _TRIES: Final = 20
-_AGAIN: Final = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_AGAIN: Final = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    msgspec.MsgspecError,  # a row that cannot be read is made again from its archive
+)
+
+
+Locked = dict[int, tuple[int, bytes]]  # place -> (last_sequence, state)
 
 
 async def project(
@@ -63,13 +72,38 @@ async def _write(pool: asyncpg.Pool, lanes: list[rows.Lane], keep: timedelta) ->
     return set()
 
 
+async def lock(connection: Any, keys: Sequence[archive.Key]) -> Locked:
+    """Lock the rows that are there, in the order of keys."""
+    if not keys:
+        return {}
+    found = await connection.fetch(SQL["lock_rows"], *zip(*keys, strict=True))
+    return {place - 1: (sequence, state) for place, sequence, state in found}
+
+
+async def lock_or_make(connection: Any, keys: Sequence[archive.Key]) -> Locked:
+    """Lock the rows, then make those that are missing; in this order nobody waits in a circle."""
+    known = await lock(connection, keys)
+    missing = [place for place in range(len(keys)) if place not in known]
+    if missing:
+        absent = [keys[place] for place in missing]
+        await connection.execute(SQL["make_rows"], *zip(*absent, strict=True))
+        known |= {missing[place]: row for place, row in (await lock(connection, absent)).items()}
+    return known
+
+
+def _readable(data: bytes) -> fold.State:
+    try:
+        return rows.decode_state(data)
+    except msgspec.MsgspecError:
+        return fold.State()
+
+
 class Batch:
     """The writes of one transaction, made by everybody in the same order."""
 
     def __init__(self, connection: Any, keep: timedelta) -> None:
         self._connection = connection
         self._keep = keep
-        self._new: set[int] = set()
         self._inserted: list[rows.Row] = []
         self._replaced: list[rows.Row] = []
         self._advanced: list[rows.Head] = []
@@ -79,7 +113,7 @@ class Batch:
 
     async def write_alone(self, lanes: list[rows.Lane]) -> set[int]:
         """Write a batch; raises asyncpg.UniqueViolationError when another writer is at the same emails."""
-        known = await self._lock(lanes)
+        known = await lock(self._connection, [(lane.workspace, lane.email_id) for lane in lanes])
         archived = await self._archived(lanes, known)
         fresh: list[record.Record] = []
         for place, lane in enumerate(lanes):
@@ -96,29 +130,22 @@ class Batch:
     async def write_among_others(self, lanes: list[rows.Lane]) -> set[int]:
         """Write a batch, waiting for other writers at every row."""
         keys = [(lane.workspace, lane.email_id) for lane in lanes]
-        await self._run("make_rows", keys)
-        known = await self._lock(lanes)
+        known = await lock_or_make(self._connection, keys)
         events = rows.archived(item for lane in lanes for item in lane.records)
         found = await self._connection.fetch(SQL["archive"], *zip(*events, strict=True))
         new = {sequence for (sequence,) in found}
         # Rows made just now may have an archive, if they were lost: what is folded again changes nothing.
         history = await archive.read(self._connection, keys)
         for place, lane in enumerate(lanes):
-            state = rows.decode_state(known[place][1])
-            fold.fold(history.get((lane.workspace, lane.email_id), []), state)
+            state = _readable(known[place][1])
+            fold.fold(history.records[lane.workspace, lane.email_id], state)
             self._note(lane, [item for item in lane.records if item.sequence in new], state)
             self._replaced.append(rows.row(lane.workspace, lane.email_id, state))
         await self._run("insert_contents", self._bodies)
         await self._finish()
         return new
 
-    async def _lock(self, lanes: list[rows.Lane]) -> dict[int, tuple[int, bytes]]:
-        found = await self._connection.fetch(
-            SQL["lock_rows"], [lane.workspace for lane in lanes], [lane.email_id for lane in lanes]
-        )
-        return {place - 1: (sequence, state) for place, sequence, state in found}
-
-    async def _archived(self, lanes: list[rows.Lane], known: dict[int, tuple[int, bytes]]) -> set[int]:
+    async def _archived(self, lanes: list[rows.Lane], known: Locked) -> set[int]:
         """Return which records are archived already; only one not beyond its row's sequence can be."""
         asked = [
             item
@@ -167,7 +194,7 @@ class Batch:
         if self._replaced:
             await self._connection.executemany(SQL["replace_row"], self._replaced)
         await self._run("advance_rows", self._advanced)
-        await self._copy("expiries", ("workspace", "email_id", "expires_at"), self._expiries)
+        await self._copy("expiries", rows.EXPIRY, self._expiries)
         await self._run("count_emails", sorted(self._stretches.items()))
 
     async def _run(self, name: str, values: Sequence[Any]) -> None:
