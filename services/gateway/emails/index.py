@@ -5,6 +5,7 @@ Only the conditions that were asked for stand in a query, so an index can serve 
 page would cost more than the page.
 """
 
+import copy
 import math
 import time
 from collections.abc import Iterable
@@ -92,6 +93,12 @@ class Conditions:
         )
         self.arguments += arguments
 
+    def copy(self) -> "Conditions":
+        """Return the same conditions, to be added to."""
+        copied = copy.copy(self)
+        copied.arguments, copied._texts = [*self.arguments], [*self._texts]
+        return copied
+
     @property
     def where(self) -> str:
         """The conditions, all of which must hold."""
@@ -107,10 +114,10 @@ async def _find(pool: asyncpg.Pool, workspace: str, asked: listing.Listing) -> F
     conditions = Conditions(workspace, asked.filters)
     async with pool.acquire() as connection:
         # The moment first: what is projected after it may be in the page, never the other way round.
-        projected_at = await connection.fetchval(store.SQL["projected_at"])
-        total = await _count(connection, conditions)
+        projected_at = await connection.fetchval(store.SQL["begin_list"])
         rows = await _page(connection, conditions, asked)
-    more = len(rows) > asked.per_page
+        more = len(rows) > asked.per_page
+        total = _told_by(rows, more, asked) or await _count(connection, conditions)
     rows = rows[: asked.per_page]
     shown = [presentation.shown(EmailId(str(row["email_id"])), _state(row["state"])) for row in rows]
     meta = Meta(
@@ -132,15 +139,25 @@ def _place_of(row: asyncpg.Record, newest_first: bool) -> str:
 async def _page(
     connection: asyncpg.pool.PoolConnectionProxy, conditions: Conditions, asked: listing.Listing
 ) -> list[asyncpg.Record]:
-    offset = (asked.page - 1) * asked.per_page
     if asked.after is not None:
+        conditions = conditions.copy()
         conditions.add("older_than" if asked.newest_first else "newer_than", *asked.after)
-        offset = 0
     order = store.SQL["newest_first" if asked.newest_first else "oldest_first"]
     statement = store.SQL["page"].format(
-        where=conditions.where, order=order, limit=asked.per_page + 1, offset=offset
+        where=conditions.where, order=order, limit=asked.per_page + 1, offset=_offset(asked)
     )
     return list(await connection.fetch(statement, *conditions.arguments))
+
+
+def _offset(asked: listing.Listing) -> int:
+    return 0 if asked.after else (asked.page - 1) * asked.per_page
+
+
+def _told_by(rows: list[asyncpg.Record], more: bool, asked: listing.Listing) -> Total | None:
+    """Return the total if the page ends the list, for then nothing needs to be counted."""
+    if more or asked.after is not None or (asked.page > 1 and not rows):
+        return None
+    return Total(_offset(asked) + len(rows))
 
 
 async def _count(connection: asyncpg.pool.PoolConnectionProxy, conditions: Conditions) -> Total:

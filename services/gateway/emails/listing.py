@@ -143,12 +143,13 @@ class Reader:
         return place
 
 
-def _words(known: tuple[str, ...]) -> Callable[[str, str], Condition]:
+def _words(known: tuple[str, ...], several: str) -> Callable[[str, str], Condition]:
     def read(name: str, text: str) -> Condition:
         words = text.split(",")
         if not set(words) <= set(known):
             raise ValueError(f"must be one or more of {', '.join(known)}")
-        return name, words
+        # One word as an equality lets the index give the order too.
+        return (name, words[0]) if len(words) == 1 else (several, words)
 
     return read
 
@@ -187,8 +188,8 @@ def _time(name: str, text: str) -> Condition:
 
 
 _FILTERS: Final[dict[str, Callable[[str, str], Condition]]] = {
-    "status": _words(status.STATUSES),
-    "unified_status": _words(status.UNIFIED_STATUSES),
+    "status": _words(status.STATUSES, "statuses"),
+    "unified_status": _words(status.UNIFIED_STATUSES, "unified_statuses"),
     "to": _address,
     "from": _address,
     "subject": _contained,

@@ -25,8 +25,10 @@ SELECT e.state FROM projector.emails e WHERE e.workspace = $1 AND e.email_id = $
 -- name: find_content
 SELECT c.body FROM projector.contents c WHERE c.workspace = $1 AND c.email_id = $2
 
--- name: projected_at
-SELECT p.projected_at FROM projector.progress p LIMIT 1
+-- name: begin_list
+-- A generic plan knows no values, and takes the order of time through a million rows to find a rare one.
+SELECT p.projected_at, set_config('plan_cache_mode', 'force_custom_plan', false), set_config('jit', 'off', false)
+FROM projector.progress p
 
 -- name: page
 SELECT e.email_id, e.created_at, e.state FROM projector.emails e WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}
@@ -47,16 +49,22 @@ e.created_at, e.email_id
 e.workspace = {} AND e.created_at IS NOT NULL
 
 -- name: where_status
+e.status = {}
+
+-- name: where_statuses
 e.status = ANY({}::text[])
 
 -- name: where_unified_status
+e.unified_status = {}
+
+-- name: where_unified_statuses
 e.unified_status = ANY({}::text[])
 
 -- name: where_to
 e.recipients @> ARRAY[{}]::text[]
 
 -- name: where_to_contains
-EXISTS (SELECT FROM unnest(e.recipients) r WHERE r LIKE {})
+array_to_string(e.recipients, E'\n') LIKE {}
 
 -- name: where_from
 e.from_address = {}
@@ -68,7 +76,7 @@ e.from_address LIKE {}
 e.subject ILIKE {}
 
 -- name: where_any
-(e.subject ILIKE {} OR e.from_address ILIKE {} OR EXISTS (SELECT FROM unnest(e.recipients) r WHERE r ILIKE {}))
+(e.subject ILIKE {} OR e.from_address ILIKE {} OR array_to_string(e.recipients, E'\n') ILIKE {})
 
 -- name: where_tag
 e.tags @> ARRAY[{}]::text[]
