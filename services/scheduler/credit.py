@@ -92,12 +92,12 @@ def next_slot(next_at: datetime | None, account: Account | None, released: int, 
 
 
 def _first_slot(next_at: datetime | None, step: timedelta, now: datetime) -> datetime:
-    """Return the first slot not used yet: idle time counts for a short burst, and a clock that jumped
-    back does not make the account wait for as long as it jumped.
-    """
-    burst = max(1, int(BURST / step))
-    earliest = now - step * (burst - 1)
-    return earliest if next_at is None else min(max(next_at, earliest), now + step)
+    """Return the first slot not used yet; idle time counts for one short burst."""
+    earliest = now - step * (max(1, int(BURST / step)) - 1)
+    # Further ahead than one step only a clock that has jumped back can see it.
+    if next_at is None or next_at > now + step:
+        return earliest
+    return max(next_at, earliest)
 
 
 class Finished:
