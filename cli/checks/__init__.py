@@ -1,0 +1,1 @@
+"""What `sendlog doctor` looks at, one file per kind of dependency."""
