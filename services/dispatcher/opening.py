@@ -88,7 +88,7 @@ class Opening:
         await self._ehlo()
         if self._server.tls == "starttls":
             await self._starttls()
-            await self._ehlo()
+            await self._ehlo()  # RFC 3207, 4.2: what was learned in clear may be forged
         if self._server.auth != "none":
             await self._authenticate()
 
@@ -162,8 +162,6 @@ class Opening:
         reply = await self._say("STARTTLS")
         if reply.code != 220:
             raise _Failed("refused", f"TLS is required and the server refused STARTTLS: {reply}", reply)
-        # RFC 3207, 4.2: what was learned in clear may be forged and is forgotten.
-        self.extensions = Extensions()
         await self._secure()
 
     async def _secure(self) -> None:
