@@ -67,9 +67,7 @@ def serious(raw: bytes) -> str | None:
         return None
     if record.get("level") not in _SERIOUS:
         return None
-    told = {
-        k: v for k, v in record.items() if k not in ("level", "event", "at", "service", "exception")
-    }
+    told = {k: v for k, v in record.items() if k not in ("level", "event", "at", "service", "exception")}
     cause = str(record.get("exception", "")).strip().splitlines()[-1:]
     details = [f"{name}={value}" for name, value in told.items()]
     return " ".join([str(record.get("event", "")), *details, *cause])
