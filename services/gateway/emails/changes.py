@@ -27,10 +27,10 @@ def cancel(state: fold.State, now: datetime) -> submission.Cancelled | None:
     current = status.raw(state)
     if current == "cancelled":
         return None
-    if status.may_have_reached_anyone(state):
-        raise TooLate("the email cannot be cancelled: it was sent to at least one recipient", current)
     if current not in CANCELLABLE:
         raise TooLate(f"the email cannot be cancelled any more: it is {current}", current)
+    if status.may_have_reached_anyone(state):
+        raise TooLate("the email cannot be cancelled: at least one recipient has it, or may have it", current)
     return submission.Cancelled(occurred_at=now)
 
 

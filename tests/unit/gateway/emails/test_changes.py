@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from services.gateway.emails import changes
@@ -50,6 +51,12 @@ def test_what_was_sent_to_one_recipient_already_is_not_cancelled() -> None:
     )
     with pytest.raises(changes.TooLate):
         changes.cancel(partly, NOW)
+
+
+def test_what_may_have_been_sent_is_not_cancelled() -> None:
+    lost = msgspec.structs.replace(deferred(result("ann@world.test", "deferred")), ambiguous=True)
+    with pytest.raises(changes.TooLate):
+        changes.cancel(state(requested(), sending(), lost), NOW)
 
 
 def test_cancelling_again_changes_nothing() -> None:
