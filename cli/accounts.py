@@ -255,4 +255,5 @@ def tell_checks(report: dict[str, Any], terminal: Terminal) -> None:
     for check in report["checks"]:
         # What is merely not offered is no failure of an account that works.
         word = "ok" if check["ok"] else "no" if report["ok"] else "FAIL"
-        terminal.say(f"{terminal.status(word, 4)}  {clean(check['name'])}: {clean(check['message'])}")
+        said = "" if check["message"] == "ok" else f": {clean(check['message'])}"
+        terminal.say(f"{terminal.status(word, 4)}  {clean(check['name'])}{said}")

@@ -91,8 +91,16 @@ class Api:
             async with self._session.request(method, url, allow_redirects=False, **arguments) as response:
                 return await _read(response, self._url)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            why = clean(error) or type(error).__name__
-            raise Unavailable(f"{self._url} does not answer: {why}") from error
+            raise Unavailable(f"{self._url} does not answer: {why(error)}") from error
+
+
+def why(error: BaseException) -> str:
+    """Return what went wrong on the way, in the system's own words."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, OSError) and error.strerror:
+        return clean(error.strerror.split("[")[0].strip() or error.strerror)
+    return clean(error) or type(error).__name__
 
 
 async def _read(response: aiohttp.ClientResponse, url: str) -> Answer:

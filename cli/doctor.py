@@ -14,7 +14,7 @@ from cli.terminal import Terminal, clean, pad, width
 if TYPE_CHECKING:
     from cli.checks.finding import Finding
 
-_NAME_COLUMNS = 20
+_NAME_COLUMNS = 28
 
 
 def register(commands: Commands) -> None:

@@ -26,6 +26,7 @@ _FILTERS: Final = (
     ("scheduled-before", "RFC 3339"),
 )
 _PAGE: Final = 100
+_WIDE: Final = 110
 
 
 def register(commands: Commands) -> None:
@@ -182,11 +183,13 @@ def _show_list(
     if context.as_json:
         context.terminal.say_json(rows)
         return
-    head = ("ID", "CREATED", "STATUS", "TO", "SUBJECT")
+    narrow = (context.terminal.columns or _WIDE) < _WIDE
+    when = moment.age if narrow else moment.shown
     lines = [
-        (row["id"], moment.shown(row["created_at"]), row["unified_status"], addressees(row), row["subject"])
+        (row["id"], when(row["created_at"]), row["unified_status"], addressees(row), row["subject"])
         for row in rows
     ]
+    head = ("ID", "AGE" if narrow else "CREATED", "STATUS", "TO", "SUBJECT")
     context.terminal.table(head, lines, status=2)
     if context.terminal.is_interactive:
         total = f"{'about ' if meta.get('total_estimated') else ''}{meta.get('total', len(rows))}"

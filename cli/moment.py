@@ -48,6 +48,12 @@ def shown(text: str | None) -> str | None:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"
 
 
+def age(text: str | None) -> str | None:
+    """Return how long ago a time of the API was."""
+    moment = read(text)
+    return text if moment is None else distance((datetime.now(UTC) - moment).total_seconds())
+
+
 def distance(seconds: float) -> str:
     """Return a duration in words as short as they can be: 4 ms, 3.2 s, 5 min, 2 h, 3 d."""
     size = abs(seconds)

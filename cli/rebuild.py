@@ -68,7 +68,7 @@ class _Progress:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._told = -1
-        self._last: dict[str, Any] = {}
+        self._report: dict[str, Any] = {}
 
     def take(self, raw: bytes) -> None:
         """Show one line of progress; anything else the process prints is a log line."""
@@ -78,17 +78,18 @@ class _Progress:
             step = json.loads(raw)
         except ValueError:
             return
-        if not isinstance(step, dict) or "done" not in step:
+        if not isinstance(step, dict) or not step.keys() & {"done", "finished"}:
             return
-        self._last = step
         terminal = self._context.terminal
         if self._context.as_json:
             terminal.say_json(step, indent=None)
+        elif "finished" in step:
+            self._report = step
         elif terminal.progress is not None:
             print(f"\r{bar(step, terminal)}", end="", file=terminal.progress, flush=True)
         elif (percent := _percent(step)) // 10 > self._told:
             self._told = percent // 10
-            terminal.say(f"{step['done']} of {step.get('total', '?')} emails ({percent} %)")
+            terminal.say(f"{step['done']} of {step.get('total', '?')} events ({percent} %)")
 
     def end(self) -> None:
         """Leave the bar as it is and say what was done."""
@@ -97,7 +98,8 @@ class _Progress:
             return
         if terminal.progress is not None:
             print(file=terminal.progress, flush=True)
-        terminal.say(f"rebuilt {self._last.get('done', 0)} emails")
+        counts = [f"{count} {name}" for name, count in self._report.items() if name != "finished"]
+        terminal.say(f"rebuilt {clean(', '.join(counts))}".rstrip())
 
 
 def _percent(step: dict[str, Any]) -> int:

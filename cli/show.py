@@ -24,9 +24,13 @@ _TIMES: Final = (
     ("Cancelled", "cancelled_at"),
     ("Next attempt", "next_attempt_at"),
 )
-_DETAIL_ORDER: Final = (
-    "release", "round", "attempt", "attempts", "scheduled_at", "revision", "next_attempt_at", "expires_at"
-)  # fmt: skip
+_DETAILS: Final = {
+    "release": "release",
+    "attempt": "attempt",
+    "round": "round",
+    "scheduled_at": "to",
+    "next_attempt_at": "next",
+}
 _VERB_COLUMNS: Final = 44
 
 
@@ -92,13 +96,18 @@ def _head(email: dict[str, Any], terminal: Terminal) -> None:
 def _why(reason: dict[str, Any] | None) -> list[tuple[str, str]]:
     if reason is None:
         return []
-    code = " ".join(str(part) for part in (reason["code"], reason.get("enhanced_code")) if part)
     again = "will be tried again" if reason["retryable"] else "will not be tried again"
     return [
-        ("Why", f"{clean(code)} {clean(reason['message'])}"),
+        ("Why", _said(reason)),
         ("", f"{clean(reason['category'])}; {again}"),
         ("Do", clean(reason["suggested_action"])),
     ]
+
+
+def _said(reason: dict[str, Any]) -> str:
+    """Return a reason with its code; what a server said begins with it already."""
+    code, message = clean(reason["code"]), clean(reason["message"])
+    return message if message.startswith(code) else f"{code}: {message}"
 
 
 def _listed(value: Any) -> str:
@@ -143,13 +152,13 @@ def summary(data: dict[str, Any]) -> str:
     parts = []
     reason = data.get("reason")
     if isinstance(reason, dict):
-        parts.append(f"{clean(reason.get('code'))} {clean(reason.get('message'))}")
+        parts.append(_said(reason))
     for result in data.get("recipients") or ():
         parts.append(clean(f"{result['address']} {result['status']} {_code(result)}".strip()))
-    for name in _DETAIL_ORDER:
+    for name, word in _DETAILS.items():
         value = data.get(name)
         if value is not None:
-            parts.append(f"{name} {clean(moment.shown(value) if name.endswith('_at') else value)}")
+            parts.append(f"{word} {clean(moment.shown(value) if name.endswith('_at') else value)}")
     return "; ".join(parts)
 
 

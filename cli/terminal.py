@@ -149,14 +149,14 @@ class Terminal:
             self.say(f"{' ' * indent}{self.colour(pad(name, columns), 'grey')}  {value}")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], *, status: int = -1) -> None:
-        """Print rows under a head, aligned; the last column gives way when the terminal is narrow.
+        """Print rows under a head, aligned; when the terminal is narrow the widest columns give way.
 
-        `status` is the column that holds a status word.
+        `status` is the column that holds a status word. An ID is never cut: it is there to be copied.
         """
         cells = [[clean("" if cell is None else cell) for cell in row] for row in rows]
         widths = [max(width(line[n]) for line in [list(head), *cells]) for n in range(len(head))]
         if self.columns is not None:
-            widths = _narrowed(widths, self.columns)
+            widths = _narrowed(widths, self.columns, [n for n, name in enumerate(head) if name != "ID"])
         self.say(self.colour(self._row(list(head), widths, -1), "grey"))
         for row in cells:
             self.say(self._row(row, widths, status))
@@ -171,11 +171,11 @@ class Terminal:
         return "  ".join(out).rstrip()
 
 
-def _narrowed(widths: list[int], columns: int) -> list[int]:
-    """Return widths that fit: the widest column gives way first, none below 8 columns."""
+def _narrowed(widths: list[int], columns: int, giving: list[int]) -> list[int]:
+    """Return widths that fit: the widest of those that give way goes first, none below 8 columns."""
     widths = list(widths)
     while sum(widths) + 2 * (len(widths) - 1) > columns:
-        widest = max(range(len(widths)), key=lambda n: widths[n])
+        widest = max(giving, key=lambda n: widths[n])
         if widths[widest] <= 8:
             break
         widths[widest] -= 1

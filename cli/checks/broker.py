@@ -41,12 +41,17 @@ async def look(environment: Environment) -> AsyncIterator[Finding]:
         yield bad("broker", failure.message, "start it, and see its log for why it is not there")
         return
     try:
-        yield good("broker", f"nats-server {client.connected_server_version} at {url}")
+        yield good("broker", f"nats-server {_version(client)} at {url}")
         yield await _sync(environment)
         async for finding in _inside(client):
             yield finding
     finally:
         await client.close()
+
+
+def _version(client: "Client") -> str:
+    version = client.connected_server_version
+    return f"{version.major}.{version.minor}.{version.patch}"
 
 
 async def _sync(environment: Environment) -> Finding:

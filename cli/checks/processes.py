@@ -1,17 +1,17 @@
 """Looks at the processes: what each says about itself, whether the key works, whether mail would leave."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 
 from cli import accounts
-from cli.api import Api
+from cli.api import Api, why
 from cli.checks.finding import Finding, bad, good, odd
 from cli.command import path
 from cli.environment import Environment
 from cli.failure import FORBIDDEN, UNAVAILABLE, Failure
-from cli.terminal import clean
 
 
 async def look(environment: Environment) -> AsyncIterator[Finding]:
@@ -29,21 +29,25 @@ async def look(environment: Environment) -> AsyncIterator[Finding]:
 
 
 async def _process(session: aiohttp.ClientSession, name: str, place: str) -> Finding:
-    action = f"start services.{name}, or see its log"
     try:
         async with session.get(f"{place}/readyz") as answer:
-            body = await answer.json(content_type=None) if answer.content_length != 0 else {}
-            return ready(name, answer.status, body if isinstance(body, dict) else {})
-    except ValueError:
-        return bad(name, f"{place} is not a process of Sendlog's", f"check SENDLOG_{name.upper()}_HEALTH")
+            return ready(name, answer.status, _body(await answer.read()))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return bad(name, f"{place} does not answer: {clean(error) or type(error).__name__}", action)
+        return bad(name, f"{place} does not answer: {why(error)}", f"start the {name}, or see its log")
+
+
+def _body(raw: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def ready(name: str, status: int, body: dict[str, Any]) -> Finding:
     """Judge what a process says about itself."""
     checks = body.get("checks") or {}
-    problems = "; ".join(f"{what}: {why}" for what, why in sorted(checks.items()) if why != "ok")
+    problems = "; ".join(f"{what}: {reason}" for what, reason in sorted(checks.items()) if reason != "ok")
     if status != 200:
         return bad(name, problems or f"not ready ({status})", "see docs/operations.md, What /readyz says")
     if problems:
@@ -83,5 +87,5 @@ async def _default_account(api: Api, found: list[dict[str, Any]]) -> Finding:
         return bad(name, failure.message, "start services.dispatcher, or see its log")
     if report["ok"]:
         return good(name, f"{default['host']}:{default['port']} takes mail")
-    why = "; ".join(f"{check['name']}: {check['message']}" for check in report["checks"] if not check["ok"])
-    return bad(name, why, f"mend the server or the account (sendlog accounts edit {default['id']} …)")
+    wrong = "; ".join(f"{check['name']}: {check['message']}" for check in report["checks"] if not check["ok"])
+    return bad(name, wrong, f"mend the server or the account (sendlog accounts edit {default['id']} …)")
