@@ -73,11 +73,19 @@ class Handlers:
                 await self._settle(batch[:middle], source, faults)
                 await self._settle(batch[middle:], source, faults)
             elif len(batch) == 1 and isinstance(error, REFUSED):
-                await source.set_aside(batch[0], error)
+                await self._set_aside(batch[0], source, error, faults)
             else:
                 faults.append(error)
             return
         await source.ack_all(batch)
+
+    async def _set_aside(
+        self, delivery: Delivery, source: Source, why: Exception, faults: list[Exception]
+    ) -> None:
+        try:
+            await source.set_aside(delivery, why)
+        except Exception as error:  # the dead letters are not to be had just now: it will come again
+            faults.append(error)
 
     async def _write(self, batch: list[Delivery]) -> None:
         """Write until it is written. Raises: what is wrong with the records."""

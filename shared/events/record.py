@@ -58,7 +58,11 @@ def payload(event: Event) -> bytes:
 
 def rfc3339(at: datetime) -> str:
     """Return an aware time as RFC 3339 in UTC with `Z` and microseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    try:
+        at = at.astimezone(UTC)
+    except OverflowError:  # a stranger's record, at the edge of time; it must still reach the dead letters
+        at = at.replace(tzinfo=UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def headers(record: Record) -> dict[str, str]:

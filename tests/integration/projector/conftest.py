@@ -1,29 +1,44 @@
-"""A migrated database with a pool of the projector's own role, and a projector to run on it."""
+"""A migrated database, one for all these tests and emptied for each, and what a projector needs besides."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from deploy.local import servers as command_lines
 from deploy.local.ports import free_port
 from services.bootstrap import database as bootstrap
 from services.projector.settings import Settings
 from shared.runtime import postgres
-from tests.controls import runtime
+from tests.controls import runtime, servers
+
+_TABLES = "emails, events, contents, expiries, stretches"
+
+
+@pytest.fixture(scope="session")
+def _migrated(_postgres: servers.PostgresServer) -> Iterator[str]:
+    name = f"projector_{os.getpid()}"
+    command_lines.create_database(_postgres.postgres, name, template="template0")
+    url = _postgres.postgres.url(database=name)
+    asyncio.run(bootstrap.migrate(url, None))
+    yield url
+    command_lines.drop_database(_postgres.postgres, name)
 
 
 @pytest.fixture
-async def migrated(database: str) -> str:
-    await bootstrap.migrate(database, None)
-    return database
-
-
-@pytest.fixture
-async def pool(migrated: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await postgres.connect(migrated, size=4)
+async def pool(_migrated: str) -> AsyncIterator[asyncpg.Pool]:
+    pool = await postgres.connect(_migrated, size=4)
+    await empty(pool)
     yield pool
     await pool.close()
+
+
+async def empty(pool: asyncpg.Pool) -> None:
+    await pool.execute("".join(f"TRUNCATE projector.{table};" for table in _TABLES.split(", ")))
+    await pool.execute("UPDATE projector.progress SET sequence = 0, projected_at = 'epoch'")
 
 
 @pytest.fixture
@@ -33,10 +48,10 @@ async def nats_url(clean_nats: str) -> str:
 
 
 @pytest.fixture
-def wanted(nats_url: str, migrated: str, tmp_path: Path) -> Settings:
+def wanted(nats_url: str, _migrated: str, pool: asyncpg.Pool, tmp_path: Path) -> Settings:
     return Settings(
         nats_url=nats_url,
-        database_url=migrated,
+        database_url=_migrated,
         content_url=(tmp_path / "content").as_uri(),
         health_port=free_port(),
     )

@@ -14,11 +14,8 @@ from services.projector import dump, rows, store
 from shared.events import delivery, email, fold
 from shared.events.base import EmailId
 from tests.controls.emails import ACCOUNT, NOON, a_record, a_request, an_email
+from tests.integration.projector.conftest import empty
 from tests.integration.projector.histories import histories, mangled, reason
-
-
-async def _empty(pool: asyncpg.Pool) -> None:
-    await pool.execute("TRUNCATE projector.emails, projector.events, projector.contents, projector.expiries")
 
 
 async def _states(pool: asyncpg.Pool) -> dict[str, fold.State]:
@@ -37,7 +34,7 @@ async def test_order_repeats_and_batches_make_no_difference(pool: asyncpg.Pool, 
         assert await store.project(pool, [item]) == {item.sequence}
     expected = await dump.digest(pool)
     for variant in range(3):
-        await _empty(pool)
+        await empty(pool)
         for batch in mangled(records, seed=100 * seed + variant):
             await store.project(pool, batch)
         assert await dump.digest(pool) == expected, f"variant {variant}"
@@ -66,7 +63,7 @@ async def test_replicas_that_race_for_the_same_emails_agree(pool: asyncpg.Pool, 
     records = histories(seed, emails=80)
     await store.project(pool, records)
     expected = await dump.digest(pool)
-    await _empty(pool)
+    await empty(pool)
 
     async def replica(number: int) -> int:
         return sum(
