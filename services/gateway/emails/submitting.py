@@ -8,6 +8,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+import asyncpg
 import msgspec
 import structlog
 from prometheus_client import Counter
@@ -194,7 +195,7 @@ async def _first_in_row(services: Services, about: Claim) -> First | None:
     try:
         question = store.find_state(services.pool, about.workspace, about.email_id)
         state = await store.within(LOOKUP_WITHIN, question)
-    except postgres.UNAVAILABLE:
+    except (*postgres.UNAVAILABLE, asyncpg.PostgresError):
         return None
     if state is None or state.email is None or state.created_at is None:
         return None

@@ -187,9 +187,9 @@ def _answers(url: str) -> bool:
         return False
 
 
-async def prepare(nats_url: str, database_url: str) -> None:
+async def prepare(nats_url: str, database_url: str, *, log_bytes: int = 1024**3) -> None:
     """Create everything the gateway expects to find."""
-    await broker.ensure(Settings(nats_url=nats_url, database_url="", log_bytes=1024**3))
+    await broker.ensure(Settings(nats_url=nats_url, database_url="", log_bytes=log_bytes))
     await database.migrate(database_url, None)
 
 

@@ -1,6 +1,8 @@
 """What the door says while one of the servers behind it is gone."""
 
 import asyncio
+import random
+import shutil
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -106,3 +108,39 @@ async def test_without_the_broker_mail_is_refused_in_time_and_rows_are_shown(
         return (await door.send("k")).status == 202
 
     await eventually(takes_mail, within=10)
+
+
+async def test_a_full_log_takes_no_new_mail_and_lets_the_old_go_on(
+    door: Door, behind: Behind, own_nats: servers.NatsServer, own_postgres: servers.PostgresServer
+) -> None:
+    waiting = (await door.sent("first", scheduled_at=LATER))["id"]
+    await doors.prepare(own_nats.url, own_postgres.url, log_bytes=2_000_000)
+    noise = random.Random(7)
+    before = await behind.emails_in_log()
+
+    async def is_full() -> bool:
+        answer = await door.send(text=noise.randbytes(40_000).hex())
+        assert answer.status in (202, 503)
+        return answer.status == 503
+
+    await eventually(is_full, within=20, every=0.05)
+    assert await behind.emails_in_log() > before
+    answer = await door.send()
+    assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
+    assert "full" in answer.error["message"]
+    await behind.project(waiting)
+    assert (await door.sent("first", scheduled_at=LATER))["id"] == waiting
+    assert (await door.ask("DELETE", f"/emails/{waiting}")).status == 200
+    assert (await door.show(waiting)).data["status"] == "cancelled"
+
+
+async def test_a_content_store_that_takes_nothing_refuses_what_needs_it(door: Door, home: Path) -> None:
+    shutil.rmtree(home / "content")
+    (home / "content").write_text("in the way")
+    answer = await door.send(text=random.Random(7).randbytes(200_000).hex())
+    assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
+    assert "content" in answer.error["message"]
+    await door.sent()
+    (home / "content").unlink()
+    (home / "content").mkdir()
+    await door.sent(text=random.Random(7).randbytes(200_000).hex())
