@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from services.gateway import envelope
+from services.gateway import envelope, reading
 from services.gateway.errors import INTERNAL_ERROR, VALIDATION_ERROR, ApiError, Problem
 
 logger = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ class _Connection(RequestHandler):
             problem = Problem("$", "the request is not framed as HTTP/1.1 requires")
             error = ApiError(VALIDATION_ERROR, "the request is not valid; see details", [problem])
         else:
-            if not isinstance(exc, ConnectionError):
+            if not isinstance(exc, ConnectionError | reading.Gone):
                 logger.error("request_failed", exc_info=exc, request_id=request_id)
             error = ApiError(INTERNAL_ERROR, "something went wrong on our side")
         response = envelope.failure(error, request_id, "", {"X-Request-Id": request_id})

@@ -24,6 +24,10 @@ PROGRESS_WITHIN: Final = 10.0
 WHOLE_WITHIN: Final = 30.0
 
 
+class Gone(Exception):
+    """The client has left before its request was whole: nobody is there to be answered."""
+
+
 def require_json(incoming: web.BaseRequest) -> None:
     """Refuse what is not said to be plain JSON. Raises: ApiError."""
     headers = incoming.headers
@@ -41,7 +45,7 @@ def require_json(incoming: web.BaseRequest) -> None:
 async def body(incoming: web.BaseRequest, limit: int) -> bytes:
     """Return the whole body, at most `limit` bytes.
 
-    Raises: ApiError (PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, VALIDATION_ERROR), ConnectionError.
+    Raises: ApiError (PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, VALIDATION_ERROR), Gone.
     """
     declared = incoming.content_length
     if declared is not None and declared > limit:
@@ -52,13 +56,19 @@ async def body(incoming: web.BaseRequest, limit: int) -> bytes:
         if len(data) > limit:
             raise _too_large(limit)
         return data
-    await _invite(incoming)
     try:
         async with asyncio.timeout(WHOLE_WITHIN):
+            await _invite(incoming)
             return await _rest(incoming, limit)
     except TimeoutError:
         raise ApiError(REQUEST_TIMEOUT, "the body did not arrive in time") from None
-    except (ClientError, HTTPException):  # not HTTP: a chunk that is none, an end before the promised length
+    except ConnectionError as error:
+        raise Gone from error
+    except (
+        ClientError,
+        HTTPException,
+        web.RequestPayloadError,
+    ):  # not HTTP: a chunk that is none, an end before the promised length
         raise invalid([Problem("$", "the body is not framed as HTTP/1.1 requires")]) from None
 
 

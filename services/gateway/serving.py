@@ -55,7 +55,7 @@ class Front:
         self._clock = asyncio.get_running_loop().time
 
     async def answer(self, incoming: web.BaseRequest) -> web.StreamResponse:
-        """Return the answer to one request; never raises but for a cancellation or a lost connection."""
+        """Return the answer to one request; never raises but for a cancellation or a client that left."""
         path = incoming.rel_url.raw_path
         page = self._pages.get(path)
         if page is not None and incoming.method in ("GET", "HEAD"):
@@ -67,7 +67,7 @@ class Front:
         try:
             route, values = self._table.match(incoming.method, path)
             response = await self._serve(incoming, route, values, request_id, headers)
-        except (asyncio.CancelledError, ConnectionError):
+        except (asyncio.CancelledError, reading.Gone):
             raise
         except ApiError as refusal:
             response = self._refuse(incoming, refusal, request_id, headers)

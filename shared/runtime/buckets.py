@@ -15,6 +15,7 @@ import structlog
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
+from shared.runtime import process
 from shared.runtime.log import BrokerUnavailable
 
 logger = structlog.get_logger(__name__)
@@ -57,12 +58,7 @@ class Bucket(Generic[T]):
 
     async def close(self) -> None:
         """Stop following changes."""
-        tasks = [*self._tasks, *([self._catching_up] if self._catching_up else [])]
-        # Again, until they end: nats-py swallows a cancellation that meets it in a flush.
-        while pending := [task for task in tasks if not task.done()]:
-            for task in pending:
-                task.cancel()
-            await asyncio.wait(pending, timeout=0.2)
+        await process.end(*self._tasks, *([self._catching_up] if self._catching_up else []))
 
     async def catch_up(self) -> None:
         """Return when memory has all that the leader had when this was called.

@@ -47,5 +47,18 @@ async def background(task: asyncio.Task[None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
+
+
+async def end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks until they have ended; whatever they end with is nobody's business any more.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11, which nats-py waits with, swallows a cancellation
+    that meets its result, and a task that loops for ever then goes on for ever.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.5)
+    await asyncio.gather(*tasks, return_exceptions=True)

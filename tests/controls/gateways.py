@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from multidict import CIMultiDict
 
 from deploy.local.ports import LOOPBACK, free_port
 from services.bootstrap import broker
@@ -28,11 +30,12 @@ ACCOUNT: dict[str, Any] = {
 }
 
 
-class Answer(msgspec.Struct):
+@dataclass(frozen=True)
+class Answer:
     """What came back."""
 
     status: int
-    headers: dict[str, str]
+    headers: CIMultiDict[str]
     text: str
 
     @property
@@ -83,7 +86,7 @@ class Client:
         async with self._session.request(
             method, self.url + path, data=data, headers=head, allow_redirects=False
         ) as answer:
-            return Answer(answer.status, dict(answer.headers), await answer.text())
+            return Answer(answer.status, CIMultiDict(answer.headers), await answer.text())
 
 
 class Gateways:
@@ -105,25 +108,32 @@ class Gateways:
         self.accounts: Bucket[Account] = Bucket(client, topology.ACCOUNTS, Account)
         self.workspaces: Bucket[Workspace] = Bucket(client, topology.WORKSPACES, Workspace)
 
-    async def replica(self, token: str | None = None, **settings: object) -> Client:
-        """Start one more gateway and return a client at its door."""
-        port = free_port()
+    def set_environment(self, **settings: object) -> None:
+        """Set what the next gateway reads when it starts."""
         wanted = {
             "nats_url": self.nats_url,
             "database_url": self._database_url,
             "content_url": (self._home / "content").as_uri(),
             "keyring": str(self._home / "keyring"),
-            "health_port": free_port(),
-            "gateway_port": port,
-            "public_url": f"http://{LOOPBACK}:{port}",
             **settings,
         }
         for name, value in wanted.items():
             self._environment.setenv(f"SENDLOG_{name.upper()}", str(value))
+
+    async def replica(self, token: str | None = None, **settings: object) -> Client:
+        """Start one more gateway and return a client at its door."""
+        url = f"http://{LOOPBACK}:{(port := free_port())}"
+        defaults = {
+            "health_port": free_port(),
+            "gateway_port": port,
+            "public_url": url,
+            "json_bytes": 1024**2,
+        }
+        self.set_environment(**defaults | settings)
         await self._stack.enter_async_context(app.build())
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         await self._stack.enter_async_context(session)
-        return Client(session, f"http://{LOOPBACK}:{port}", token)
+        return Client(session, url, token)
 
     async def key(self, workspace: str = "default", *permissions: str, **fields: Any) -> str:
         """Write a key to its bucket, as the bootstrap does, and return the token."""

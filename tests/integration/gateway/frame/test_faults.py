@@ -1,0 +1,130 @@
+"""What a client is told when something of ours does not work, and what it is not told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import structlog
+
+from services.gateway import serving
+from services.gateway.accounts import handlers
+from services.gateway.request import Reply, Request
+from services.gateway.routes import TABLE
+from services.gateway.routing import Route
+from shared.runtime.publisher import LogFull, Unconfirmed
+from tests.controls import gateways
+from tests.controls.eventually import eventually
+from tests.controls.gateways import Client, Gateways
+from tests.controls.servers import NatsServer
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    with structlog.testing.capture_logs() as entries:
+        yield entries
+
+
+def rigged(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    """Make reading an account fail with this."""
+
+    async def fail(_request: Request) -> NoReturn:
+        raise fault
+
+    route = next(route for route in TABLE.routes if route.name == "GET /accounts/{id}")
+    monkeypatch.setitem(route.__dict__, "handler", fail)
+
+
+AN_ACCOUNT = "/accounts/0e6a3a52-0000-4000-8000-000000000001"
+
+
+async def test_a_fault_of_ours_is_logged_once_and_not_described(
+    client: Client, monkeypatch: pytest.MonkeyPatch, logged: list[Any]
+) -> None:
+    rigged(monkeypatch, KeyError("canary"))
+    answer = await client.ask("GET", AN_ACCOUNT, X_Request_Id="r-1")
+    assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
+    assert "canary" not in answer.text
+    (entry,) = [entry for entry in logged if entry["event"] == "request_failed"]
+    assert (entry["request_id"], entry["route"]) == ("r-1", "GET /accounts/{id}")
+    assert (await client.ask("GET", "/accounts")).status == 200
+
+
+@pytest.mark.parametrize(
+    "fault", [OSError("canary"), TimeoutError("canary"), ConnectionRefusedError("canary")]
+)
+async def test_a_database_that_does_not_answer_is_503(
+    client: Client, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    rigged(monkeypatch, fault)
+    answer = await client.ask("GET", AN_ACCOUNT)
+    assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "2")
+    assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize("fault", [Unconfirmed("canary"), LogFull("canary")])
+def test_an_email_without_confirmation_is_said_to_be_so_and_how_to_repeat(fault: Exception) -> None:
+    send = next(route for route in TABLE.routes if route.name == "POST /emails/send")
+    error = serving.explain(fault, send, "r")
+    assert (error.status, error.code, error.headers["Retry-After"]) == (503, "UNAVAILABLE", "2")
+    assert "not confirmed" in error.message
+    assert "Idempotency-Key" in error.message
+
+
+def test_without_an_idempotency_key_to_repeat_with_none_is_spoken_of() -> None:
+    show = next(route for route in TABLE.routes if route.name == "GET /accounts/{id}")
+    assert "Idempotency-Key" not in serving.explain(Unconfirmed("x"), show, "r").message
+
+
+async def test_a_header_that_would_split_the_answer_is_a_fault_of_ours(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def split(_request: Request) -> Reply:
+        return Reply({}, headers={"X-Name": "a\r\nSet-Cookie: b"})
+
+    route = next(route for route in TABLE.routes if route.name == "GET /accounts/{id}")
+    monkeypatch.setitem(route.__dict__, "handler", split)
+    answer = await client.ask("GET", AN_ACCOUNT)
+    assert answer.status == 500
+    assert "Set-Cookie" not in answer.headers
+
+
+async def test_a_gateway_without_its_broker_knows_its_keys_and_says_503_in_time(
+    own_nats: NatsServer, postgres_server: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateways.gateways(own_nats.url, postgres_server, home, monkeypatch) as replicas:
+        client = await replicas.replica(await replicas.key())
+        assert (await client.ask("GET", "/keys")).status == 200
+        own_nats.kill()
+
+        async def unavailable() -> bool:
+            answer = await client.ask("GET", "/keys")
+            return (answer.status, answer.code) == (503, "UNAVAILABLE") and answer.headers[
+                "Retry-After"
+            ] == "2"
+
+        assert await eventually(unavailable)
+        assert (await client.ask("POST", "/keys", {"x": 1})).status == 400
+        assert (await client.by("sk_unknown").ask("GET", "/keys")).status == 503
+        ready = await client.plain("GET", "/readyz")
+        assert (ready.status, ready.body["checks"]["broker"]) == (503, "not connected to the broker")
+        own_nats.start()
+
+        async def back() -> bool:
+            return (await client.ask("GET", "/keys")).status == 200
+
+        assert await eventually(back, within=10)
+
+
+async def test_a_gateway_without_its_database_is_ready_and_says_what_is_missing(replicas: Gateways) -> None:
+    client = await replicas.replica(await replicas.key(), database_url="postgresql://nobody@127.0.0.1:1/none")
+    ready = await client.plain("GET", "/readyz")
+    assert ready.status == 200
+    assert ready.body["ready"] is True
+    assert "does not answer" in ready.body["checks"]["database"]
+    assert (await client.ask("GET", "/accounts")).status == 200
+
+
+def test_the_handler_a_route_names_is_the_one_that_is_called() -> None:
+    routes: dict[str, Route] = {route.name: route for route in TABLE.routes}
+    assert routes["GET /accounts/{id}"].handler is handlers.show

@@ -1,0 +1,98 @@
+"""Every route of the table, from the router's own list: without key, without the permission, with others' ids."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.bootstrap import database as migrations
+from services.gateway.routes import TABLE
+from services.gateway.routing import Route
+from shared.runtime.configuration import PERMISSIONS
+from tests.controls.gateways import ACCOUNT, Client, Gateways
+
+PUBLIC = {"/openapi.json", "/docs", "/livez", "/readyz"}
+BODY = {"scheduled_at": "2030-01-01T00:00:00Z"}
+
+
+def path(route: Route, an_id: str) -> str:
+    return re.sub(r"\{\w+\}", an_id, route.path)
+
+
+async def test_without_a_valid_key_every_route_gives_one_and_the_same_401(replicas: Gateways) -> None:
+    client = await replicas.replica()
+    expired = await replicas.key(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    answers = set()
+    for route in TABLE.routes:
+        for headers in (
+            {},
+            {"Authorization": "Bearer"},
+            {"Authorization": "Basic c2s6"},
+            {"Authorization": "sk_x"},
+            {"Authorization": "Bearer sk_unknown"},
+            {"Authorization": "Bearer " + "sk_" + "x" * 5000},
+            {"Authorization": f"Bearer {expired}"},
+        ):
+            answer = await client.ask(
+                route.method, path(route, str(uuid.uuid4())), BODY if route.body else None,
+                X_Request_Id="same", **headers,
+            )  # fmt: skip
+            assert answer.status == 401, (route.name, headers)
+            head = {name: value for name, value in answer.headers.items() if name != "Date"}
+            answers.add((answer.text, tuple(head.items())))
+    assert len(answers) == 1
+
+
+async def test_a_key_without_the_permission_is_refused_by_every_route_naming_it(replicas: Gateways) -> None:
+    client = await replicas.replica()
+    for route in TABLE.routes:
+        others = [permission for permission in PERMISSIONS if permission != route.permission]
+        weak = client.by(await replicas.key("default", *others))
+        answer = await weak.ask(route.method, path(route, str(uuid.uuid4())), BODY if route.body else None)
+        assert (answer.status, answer.code) == (403, "FORBIDDEN"), route.name
+        assert route.permission in answer.body["error"]["message"]
+
+
+async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
+    replicas: Gateways, database: str
+) -> None:
+    await migrations.migrate(database, None)
+    mine = await replicas.replica(await replicas.key("mine"), database_url=database)
+    theirs = mine.by(await replicas.key("theirs"))
+    account = (await theirs.ask("POST", "/accounts", ACCOUNT)).data["id"]
+    key = (await theirs.ask("POST", "/keys", {"name": "k", "permissions": ["email.send"]})).data["id"]
+    email = (
+        await theirs.ask("POST", "/emails/send", {"to": "ann@world.test", "subject": "s", "text": "t"})
+    ).data["id"]
+    ids = {"accounts": account, "keys": key, "emails": email}
+    for route in TABLE.routes:
+        if route.ids:
+            body = BODY if route.path.startswith("/emails") and route.body else {} if route.body else None
+            their_id = ids[route.path.split("/")[1]]
+            foreign = await mine.ask(route.method, path(route, their_id), body, X_Request_Id="same")
+            unknown = await mine.ask(route.method, path(route, str(uuid.uuid4())), body, X_Request_Id="same")
+            assert (foreign.status, foreign.code) == (404, "NOT_FOUND"), route.name
+            assert foreign.text == unknown.text
+    assert (await theirs.ask("GET", f"/accounts/{account}")).status == 200
+    assert (await theirs.ask("GET", f"/keys/{key}")).status == 200
+
+
+async def test_an_id_that_is_none_is_a_problem_of_the_path(client: Client) -> None:
+    for route in TABLE.routes:
+        if route.ids:
+            answer = await client.ask(route.method, path(route, "not-a-uuid"), {} if route.body else None)
+            assert (answer.status, list(answer.problems)) == (400, ["$.id"]), route.name
+
+
+async def test_a_parameter_no_route_knows_is_refused_by_every_route(client: Client) -> None:
+    for route in TABLE.routes:
+        answer = await client.ask(
+            route.method, path(route, str(uuid.uuid4())) + "?nonsense=1", {} if route.body else None
+        )
+        assert (answer.status, list(answer.problems)) == (400, ["$.nonsense"]), route.name
+
+
+@pytest.mark.parametrize("page", sorted(PUBLIC))
+async def test_a_public_page_needs_no_key(client: Client, page: str) -> None:
+    assert (await client.by(None).plain("GET", page)).status == 200
