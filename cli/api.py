@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
+import yarl
 
 from cli.failure import FORBIDDEN, NO, UNAVAILABLE, USAGE, Failure
 from cli.terminal import clean
@@ -86,7 +87,7 @@ class Api:
 
     async def _ask(self, method: str, path: str, **arguments: Any) -> Answer:
         assert self._session is not None
-        url = self._url + PREFIX + path
+        url = yarl.URL(self._url + PREFIX + path, encoded=True)
         try:
             async with self._session.request(method, url, allow_redirects=False, **arguments) as response:
                 return await _read(response, self._url)

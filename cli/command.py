@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cli.environment import Environment
-from cli.failure import EXIT_CODES
+from cli.failure import EXIT_CODES, USAGE, Failure
 from cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -70,9 +70,11 @@ def group(commands: Commands, name: str, what: str) -> Commands:
 
 
 def path(*parts: str) -> str:
-    """Return a path of the API; what a user typed cannot leave its place in it."""
+    """Return a path of the API; what a user typed cannot leave its place in it. Raises: Failure."""
     from urllib.parse import quote
 
+    if wrong := [part for part in parts if part in ("", ".", "..")]:
+        raise Failure(f"{wrong[0]!r} is no id", USAGE)
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
