@@ -15,8 +15,8 @@ from shared.runtime import buckets
 from shared.runtime.log import BrokerUnavailable
 
 logger = structlog.get_logger(__name__)
-LEASE = 12.0
-RENEW = 4.0
+LEASE = 6.0
+RENEW = 2.0
 
 
 class Holder(msgspec.Struct, frozen=True):

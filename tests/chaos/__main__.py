@@ -9,7 +9,7 @@ import uvloop
 
 from tests.chaos import scenarios
 from tests.chaos.ledger import Verdict
-from tests.chaos.scenario import FULL, SHORT
+from tests.chaos.scenario import FULL, SHORT, a_world
 
 
 async def main() -> int:
@@ -24,7 +24,8 @@ async def main() -> int:
         code, run = scenarios.ALL[name]
         began = time.monotonic()
         try:
-            verdicts = await run(size)
+            async with a_world() as world:
+                verdicts = await run(size, world)
         except Exception:
             traceback.print_exc()
             verdicts = [Verdict("ran to its end", False, "it raised; see above")]

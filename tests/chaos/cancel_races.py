@@ -4,14 +4,15 @@ import asyncio
 import random
 
 from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
-from tests.chaos.scenario import Size, a_world, another
+from tests.chaos.scenario import Size, another
+from tests.controls.world import World
 
 
-async def run(size: Size) -> list[Verdict]:
+async def run(size: Size, world: World) -> list[Verdict]:
     """Cancel at once what was just accepted, with three dispatchers; stall one for 40 s meanwhile."""
     count = 1000 if size.emails > 1000 else 100
     stall = 40.0 if size.emails > 1000 else 0.0
-    async with a_world() as world, another(world, "dispatcher", 2) as dispatchers:
+    async with another(world, "dispatcher", 2) as dispatchers:
         ledger = Ledger(world)
         cancelled: set[str] = set()
         late: set[str] = set()

@@ -14,7 +14,7 @@ import aiohttp
 
 from deploy.local.ports import free_port
 from tests.chaos.ledger import Ledger, Verdict
-from tests.chaos.scenario import Size, a_world
+from tests.chaos.scenario import Size
 from tests.controls.world import ROOT, World
 
 CHAOS = ROOT.parent / "shared" / "testkit" / "mailworld" / "chaos_smtp.py"
@@ -44,19 +44,18 @@ class Relay:
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
-        self._process.wait()
+        self._process.communicate()
 
 
-async def run(size: Size) -> list[Verdict]:
+async def run(size: Size, world: World) -> list[Verdict]:
     """Send through a relay that misbehaves by dice and by word; outcomes are named rightly, none is lost."""
     if not CHAOS.exists():
         return [Verdict("skipped", True, f"{CHAOS} is not there: the test kit is not beside the checkout")]
-    async with a_world() as world:
-        return [
-            *await _dice(world, min(1000, size.emails)),
-            *await _words(world),
-            *await _broken_tls(world),
-        ]
+    return [
+        *await _dice(world, min(1000, size.emails)),
+        *await _words(world),
+        *await _broken_tls(world),
+    ]
 
 
 async def _dice(world: World, count: int) -> list[Verdict]:

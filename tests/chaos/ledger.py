@@ -99,13 +99,18 @@ class Ledger:
             connector=aiohttp.TCPConnector(limit=0),
         )
 
-    async def many(self, count: int, workers: int, to: str = "user{}@example.com", **fields: Any) -> None:
-        """Send that many emails over that many workers."""
+    async def many(
+        self, count: int, workers: int, to: str = "user{}@example.com", *, over: float = 0.0, **fields: Any
+    ) -> None:
+        """Send that many emails over that many workers, spread over at least `over` seconds."""
         numbers = iter(range(count))
+        began = time.monotonic()
         async with self.session() as session:
 
             async def worker() -> None:
                 for number in numbers:
+                    if (wait := began + over * number / count - time.monotonic()) > 0:
+                        await asyncio.sleep(wait)
                     await self.send(session, to.format(number), **fields)
 
             await asyncio.gather(*(worker() for _ in range(workers)))
@@ -154,8 +159,16 @@ class Ledger:
         )
 
     async def _found(self, session: aiohttp.ClientSession, email_id: str) -> bool:
-        async with session.get(f"/api/v1/emails/{email_id}") as answer:
-            return answer.status == 200
+        """Ask until there is an answer: the gateway may have been killed a moment ago."""
+        for _ in range(60):
+            try:
+                async with session.get(f"/api/v1/emails/{email_id}") as answer:
+                    if answer.status in (200, 404):
+                        return answer.status == 200
+            except (aiohttp.ClientConnectionError, TimeoutError):
+                pass
+            await asyncio.sleep(0.5)
+        return False
 
     def none_sticks(self, statuses: dict[str, str], allowed: tuple[str, ...] = ("sent",)) -> Verdict:
         """I2."""
@@ -170,15 +183,15 @@ class Ledger:
     ) -> Verdict:
         """I3: `messages` maps Message-ID to the hash of each copy that arrived."""
         lost = [a for a in self.accepted.values() if a.message_id not in messages] if must_arrive else []
-        extra = {m: hashes for m, hashes in messages.items() if len(hashes) > 1}
-        unequal = [m for m, hashes in extra.items() if len(set(hashes)) > 1]
         by_message = {a.message_id: a.id for a in self.accepted.values()}
+        extra = {m: hashes for m, hashes in messages.items() if len(hashes) > 1 and m in by_message}
+        unequal = [m for m, hashes in extra.items() if len(set(hashes)) > 1]
         unexplained = []
         client = await log_.connect(self.world.variables["SENDLOG_NATS_URL"], "chaos")
         emails = log_.Log(client)
         await emails.open()
         for message_id, hashes in extra.items():
-            history = await emails.history("default", by_message.get(message_id, "unknown"))
+            history = await emails.history("default", by_message[message_id])
             claims = sum(isinstance(item.event, delivery.Sending) for item in history)
             if claims < len(hashes):
                 unexplained.append(message_id)
@@ -245,7 +258,7 @@ class Ledger:
 
 
 def mailbox_messages(world: World) -> dict[str, list[str]]:
-    """Return Message-ID -> hash of each copy in the development mailbox."""
+    """Return Message-ID -> hash of each copy in the development mailbox, whoever sent it."""
     url = world.variables["SENDLOG_MAILBOX_URL"]
     with urllib.request.urlopen(f"{url}/messages", timeout=60) as answer:
         listed = json.load(answer)

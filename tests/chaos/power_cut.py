@@ -67,8 +67,11 @@ def unavailable() -> str | None:
     return None
 
 
-async def run(size: Size) -> list[Verdict]:
-    """Cut the power under load, again and again; then show that without `sync_interval: always` mail is lost."""
+async def run(size: Size, world: World | None) -> list[Verdict]:
+    """Cut the power under load, again and again; then show that without `sync_interval: always` mail is lost.
+
+    Brings its own worlds, on disks of their own.
+    """
     if reason := await asyncio.to_thread(unavailable):
         return [Verdict("skipped", True, reason)]
     verdicts = []
@@ -79,7 +82,7 @@ async def run(size: Size) -> list[Verdict]:
 
 
 async def _whole_world(number: int) -> list[Verdict]:
-    disk = await asyncio.to_thread(Disk, 1500)
+    disk = await asyncio.to_thread(Disk, 1000)
     home = disk.path / "home"
     home.mkdir(mode=0o711)
     try:
@@ -89,8 +92,10 @@ async def _whole_world(number: int) -> list[Verdict]:
         load = asyncio.create_task(ledger.many(100_000, 48))
         await asyncio.sleep(4 + number % 3)
         promised = dict(ledger.accepted)  # what was answered before the cut began
+        # Still while the disk is copied: a copy of a moving disk shows no single instant.
+        _signal_all(world, signal.SIGSTOP)
         await asyncio.to_thread(disk.cut)
-        _kill_all(world)
+        _signal_all(world, signal.SIGKILL)
         load.cancel()
         await asyncio.gather(load, return_exceptions=True)
         await asyncio.sleep(1)
@@ -115,10 +120,10 @@ async def _whole_world(number: int) -> list[Verdict]:
         await asyncio.to_thread(disk.remove)
 
 
-def _kill_all(world: World) -> None:
+def _signal_all(world: World, number: signal.Signals) -> None:
     for pid in sorted(world.pids()):
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
 
 async def _without_sync() -> list[Verdict]:

@@ -29,8 +29,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 FULL = Size(emails=20_000, seconds=60, faults=40)
 SHORT = Size(emails=300, seconds=6, faults=2, seeds=300)
 
-Run = Callable[[Size], Awaitable[list[Verdict]]]
-MAILBOX = "SENDLOG_MAILBOX_SMTP_PORT"
+Run = Callable[[Size, World], Awaitable[list[Verdict]]]
 
 
 @asynccontextmanager

@@ -1,0 +1,34 @@
+"""The short form of every chaos scenario, one after the other in one world."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos import power_cut, scenarios
+from tests.chaos.scenario import SHORT
+from tests.controls.world import World
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    started = World()
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("name", [name for name in scenarios.ALL if name != "power_cut"])
+async def test_no_invariant_breaks(name: str, world: World) -> None:
+    _, run = scenarios.ALL[name]
+    broken = [str(verdict) for verdict in await run(SHORT, world) if not verdict.held]
+    assert not broken
+
+
+@pytest.mark.chaos
+async def test_no_202_is_lost_in_a_power_cut() -> None:
+    if reason := await asyncio.to_thread(power_cut.unavailable):
+        pytest.skip(reason)
+    broken = [str(verdict) for verdict in await power_cut.run(SHORT, None) if not verdict.held]
+    assert not broken
