@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cli import accounts, doctor, emails, environment, keys, rebuild, show, tail, workspaces
 from cli.command import Context
-from cli.failure import EXIT_CODES, INTERRUPTED, OK, UNAVAILABLE, Failure
+from cli.failure import EXIT_CODES, FAULT, INTERRUPTED, OK, UNAVAILABLE, Failure
 from cli.terminal import Terminal, clean
 
 _GROUPS = (emails, show, tail, accounts, keys, workspaces, rebuild, doctor)
@@ -51,6 +51,11 @@ def main(words: Sequence[str] | None = None) -> int:
     except OSError as error:
         terminal.note(f"sendlog: {clean(error)}")
         return UNAVAILABLE
+    except Exception as error:
+        if os.environ.get("SENDLOG_DEBUG"):
+            raise
+        terminal.note(f"sendlog: a fault of the command line: {clean(repr(error))}")
+        return FAULT
 
 
 def _run(context: Context) -> int:

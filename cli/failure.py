@@ -7,6 +7,7 @@ NO: Final = 1
 USAGE: Final = 2
 UNAVAILABLE: Final = 3
 FORBIDDEN: Final = 4
+FAULT: Final = 70
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final = """\
@@ -16,6 +17,7 @@ exit codes:
   2  the command line is wrong
   3  something is not reachable or not available now: try again
   4  the API key is missing, unknown, or lacks a permission
+ 70  a fault of the command line itself (SENDLOG_DEBUG=1 shows where)
 """
 
 

@@ -59,7 +59,8 @@ async def rebuild(context: Context) -> None:
     progress.end()
     if code != 0:
         words_said = (await said).decode("utf-8", "replace").strip().splitlines()
-        raise Failure(f"rebuild: {clean(words_said[-1] if words_said else f'exit code {code}')}", UNAVAILABLE)
+        reason = words_said[-1].removeprefix("rebuild: ") if words_said else f"exit code {code}"
+        raise Failure(f"rebuild: {clean(reason)}", UNAVAILABLE)
 
 
 class _Progress:

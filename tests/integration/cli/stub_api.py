@@ -106,6 +106,10 @@ class StubApi:
         """Lay out something that is not ours."""
         self._lay(method, path, status, body)
 
+    def forget(self, method: str, path: str) -> None:
+        """Take back what was laid out."""
+        self._answers.pop((method, path), None)
+
     def _lay(
         self, method: str, path: str, status: int, body: Any, headers: dict[str, str] | None = None
     ) -> None:
