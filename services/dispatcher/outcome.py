@@ -7,6 +7,7 @@ already own the message.
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -159,7 +160,7 @@ class Record:
             self._exchanges.pop()
         self._exchanges.append((verb, reply))
 
-    def extend(self, verbs: list[str], replies: list[Reply]) -> None:
+    def extend(self, verbs: Sequence[str], replies: Sequence[Reply]) -> None:
         """Keep many exchanges."""
         if len(self._exchanges) + len(verbs) <= LINE_LIMIT:
             self._exchanges += zip(verbs, replies, strict=True)

@@ -38,7 +38,10 @@ class Replies:
     def feed(self, data: bytes, at: float) -> str | None:
         """Take in what came at that time. Returns what is wrong with it; nothing may be fed after that."""
         whole, end, self._rest = (self._rest + data if self._rest else data).rpartition(b"\n")
-        for raw in self._decode(whole).split("\n") if end else ():
+        if not end:
+            return self._suspicion() if self._rest else None
+        text = whole.decode("utf-8", "replace")
+        for raw in (self._hide(text) if self.hidden else text).split("\n"):
             line = raw[:-1] if raw[-1:] == "\r" else raw
             code = _CODES.get(line[:3])
             # Nearly every line is this plain; what is not is judged at leisure.
@@ -78,12 +81,11 @@ class Replies:
             return f"the server sent what is no SMTP reply: {self._shown()!r}"
         return None
 
-    def _decode(self, raw: bytes) -> str:
-        text = raw.decode("utf-8", "replace")
+    def _hide(self, text: str) -> str:
         for secret in self.hidden:
             if secret in text:
                 text = text.replace(secret, "***")
         return text
 
     def _shown(self) -> str:
-        return _CONTROLS.sub("\ufffd", self._decode(self._rest[:200]))
+        return _CONTROLS.sub("\ufffd", self._hide(self._rest[:200].decode("utf-8", "replace")))

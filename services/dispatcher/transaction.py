@@ -5,7 +5,7 @@ kept at every step, for it decides between "safe to try again" and "the next hop
 between the final dot and its reply is a lost connection ambiguous.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -142,13 +142,13 @@ class Transaction:
         await self.wire.ready(self.timeouts.data)
         if not self._finished or self._stopped or self.wire.congested:
             return False
-        replies = self.wire.waiting
+        replies = self.wire.peek()
         if len(replies) <= len(verbs) or replies[-1].code >= 300:
             return False
-        self.wire.forget()
         verbs.append(".")
         self.record.extend(verbs, replies)
         self.final, self.phase, self.clean = replies[-1].short(), "done", True
+        self.wire.forget()
         return True
 
     async def _mail(self, command: str) -> None:
@@ -196,11 +196,14 @@ class Transaction:
         await self._ask(".")
         self.clean = True
 
-    def _go_on(self) -> bool:
+    def _go_on(self, replies: Sequence[Reply]) -> bool:
         """Write a small message as soon as everything up to DATA was accepted; say whether it was."""
-        *accepted, go = self.wire.waiting
-        if go.code != 354 or max([reply.code for reply in accepted]) >= 300:
+        go = replies[-1]
+        if go.code != 354:
             return False
+        for reply in replies:
+            if reply.code >= 300 and reply is not go:
+                return False
         self._finished = True
         try:
             self.wire.owe()
@@ -236,8 +239,6 @@ class Transaction:
         if not self._before_final_dot():
             raise _GivenUp
         self.wire.send(last + b".\r\n", 0)
-        if not self.wire.alive:
-            raise Broken("network", "the connection was lost while the message was written")
 
     async def _write(self, piece: bytes) -> None:
         if self.wire.answered:

@@ -7,7 +7,7 @@ broken for good, and the first reason is the one told.
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from aiosmtplib.errors import SMTPServerDisconnected
@@ -40,7 +40,7 @@ class Wire(SMTPProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._patience = 0.0
-        self._step: Callable[[], bool] | None = None
+        self._step: Callable[[Sequence[Reply]], bool] | None = None
         self._step_at = 0
         self._patience_after = 0.0
 
@@ -53,11 +53,6 @@ class Wire(SMTPProtocol):
     def answered(self) -> bool:
         """Whether a reply waits to be read, or none will ever come."""
         return bool(self._queue) or self._failure is not None
-
-    @property
-    def waiting(self) -> list[Reply]:
-        """The replies that came and were not read yet."""
-        return list(self._queue)
 
     @property
     def congested(self) -> bool:
@@ -75,17 +70,18 @@ class Wire(SMTPProtocol):
     def send(self, data: bytes, replies: int) -> None:
         """Write, and expect that many replies.
 
-        Raises: Broken when the connection is gone.
+        Raises: Broken when the connection is gone, or the kernel said so to this very write.
         """
         if self._failure is not None:
             raise Broken(*self._failure)
-        if self._sink is None or self._sink.is_closing():
-            raise Broken("network", "the connection is closed")
+        assert self._sink is not None
         self._replies.owed += replies
         self._sink.write(data)
+        if self._sink.is_closing():
+            raise Broken("network", "the connection was lost while it was written to")
 
-    def shortcut(self, replies: int, step: Callable[[], bool], timeout: float) -> None:
-        """Call `step` as soon as that many replies wait, instead of waking the reader.
+    def shortcut(self, replies: int, step: Callable[[Sequence[Reply]], bool], timeout: float) -> None:
+        """Call `step` with the waiting replies as soon as there are that many, instead of waking the reader.
 
         Where it returns True it has written on, and the reader sleeps until another reply comes, at most
         `timeout` seconds: one waking of the task less for every message.
@@ -116,6 +112,10 @@ class Wire(SMTPProtocol):
         while not self._queue:
             await self._park()
         return self._queue.popleft()
+
+    def peek(self) -> Sequence[Reply]:
+        """Return the replies that wait to be read; they go on waiting."""
+        return self._queue
 
     def forget(self) -> None:
         """Take the waiting replies as read."""
@@ -213,7 +213,7 @@ class Wire(SMTPProtocol):
                 self._deadline = self._loop.time() + self._patience
                 return
             step, self._step = self._step, None
-            if step():
+            if step(self._queue):
                 self._wait_until(self._patience_after)
                 return
         self._wake()
@@ -222,7 +222,6 @@ class Wire(SMTPProtocol):
         """End the connection for the first reason given; later ones only follow from it."""
         if self._failure is None:
             self._failure = (kind, message)
-        self._step = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
