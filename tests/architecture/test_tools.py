@@ -19,10 +19,12 @@ _BIN = Path(sys.executable).parent
         ["ruff", "check", "."],
         ["mypy"],
         ["lint-imports"],
+        ["python", "-m", "shared.events.catalogue", "--check"],
     ],
-    ids=["formatted", "linted", "typed", "imports_allowed"],
+    ids=["formatted", "linted", "typed", "imports_allowed", "described_by_fresh_documents"],
 )
 def test_the_code_is(command: list[str]) -> None:
+    assert (_BIN / command[0]).exists(), f"{command[0]} is not installed: make install"
     done = subprocess.run(
         [str(_BIN / command[0]), *command[1:]],
         cwd=_ROOT,
