@@ -48,6 +48,18 @@ async def absorb(tx: Transaction, items: Mapping[Key, Sequence[Record]], *, whol
     return done
 
 
+async def absorb_ours(tx: Transaction, rows: Mapping[Key, Row], items: Mapping[Key, Record]) -> list[Change]:
+    """Bring fetched rows up to date with what was just said of them; as `absorb`, but in one step.
+
+    A row that has changed since it was fetched is locked and decided on again.
+    """
+    new = {key: row for key, item in items.items() if (row := decisions.absorb(rows[key], item))}
+    written = await tx.update_unchanged([(rows[key].sequence, row) for key, row in new.items()])
+    left = {key: [items[key]] for key in new if key not in written}
+    again = (await absorb(tx, left)).changes if left else []
+    return [*(Change(rows[key], new[key]) for key in written), *again]
+
+
 def _decide(
     rows: Mapping[Key, Row], items: Mapping[Key, Sequence[Record]], lacking: list[Key], *, whole: bool
 ) -> list[Change]:

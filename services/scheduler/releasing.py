@@ -23,7 +23,7 @@ from services.scheduler.store import Store, Transaction
 
 logger = structlog.get_logger(__name__)
 WORKERS: Final = 2
-LANES: Final = 128
+LANES: Final = 64
 ROWS: Final = 512
 # An account without credit is freed by its outcomes; this is for those another scheduler has seen.
 LOOK_AGAIN: Final = 1.0

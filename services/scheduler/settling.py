@@ -51,16 +51,15 @@ async def settle(tx: Transaction, voice: Voice, fetched: Sequence[Any], now: dat
         else:
             raise answer
     await _postpone(tx, stuck, now)
-    return Settled(await _write(tx, said), _count_released(rows, said), unsaid)
+    return Settled(await _write(tx, rows, said), _count_released(rows, said), unsaid)
 
 
-async def _write(tx: Transaction, said: Mapping[Key, Said]) -> list[Change]:
-    ours = {key: answer.records for key, answer in said.items() if answer.records and not answer.whole}
+async def _write(tx: Transaction, rows: Mapping[Key, Row], said: Mapping[Key, Said]) -> list[Change]:
+    ours = {key: answer.records[0] for key, answer in said.items() if answer.records and not answer.whole}
     read = {key: answer.records for key, answer in said.items() if answer.whole}
-    changes: list[Change] = []
-    for items, whole in ((ours, False), (read, True)):
-        if items:
-            changes += (await book.absorb(tx, items, whole=whole)).changes
+    changes = await book.absorb_ours(tx, rows, ours)
+    if read:
+        changes += (await book.absorb(tx, read, whole=True)).changes
     return changes
 
 

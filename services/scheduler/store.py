@@ -75,6 +75,14 @@ class Transaction:
         if rows:
             await self._connection.execute(_SQL["update_rows"], *_columns(_sorted_values(rows), len(COLUMNS)))
 
+    async def update_unchanged(self, rows: Sequence[tuple[int, Row]]) -> set[Key]:
+        """Write rows back that still have the given sequence; return which did."""
+        if not rows:
+            return set()
+        values = sorted(((*_values(row), known) for known, row in rows), key=lambda values: values[:2])
+        found = await self._connection.fetch(_SQL["update_unchanged"], *_columns(values, len(COLUMNS) + 1))
+        return {Key(*found_values) for found_values in found}
+
     async def hold(self, holds: Iterable[Hold]) -> None:
         """Hold accounts; the later end of two holds."""
         values = sorted((*hold.lane, hold.until, hold.since, hold.code) for hold in holds)

@@ -31,6 +31,20 @@ FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $
           expires_at, released_at, reason, payload)
 WHERE w.workspace = u.workspace AND w.email_id = u.email_id
 
+-- name: update_unchanged
+UPDATE scheduler.waiting w
+SET account_id = u.account_id, state = u.state, due_at = u.due_at, sequence = u.sequence, proven = u.proven,
+    bulk = u.bulk, round = u.round, attempts = u.attempts, revision = u.revision, expires_at = u.expires_at,
+    released_at = u.released_at, reason = u.reason,
+    payload = CASE WHEN u.state = 'waiting' THEN coalesce(u.payload, w.payload) END
+FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[],
+            $7::boolean[], $8::boolean[], $9::integer[], $10::integer[], $11::integer[],
+            $12::timestamptz[], $13::timestamptz[], $14::text[], $15::bytea[], $16::bigint[])
+     AS u(workspace, email_id, account_id, state, due_at, sequence, proven, bulk, round, attempts, revision,
+          expires_at, released_at, reason, payload, known)
+WHERE w.workspace = u.workspace AND w.email_id = u.email_id AND w.sequence = u.known
+RETURNING w.workspace, w.email_id::text
+
 -- name: write_holds
 INSERT INTO scheduler.holds AS h (workspace, account_id, until, since, code)
 SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
