@@ -17,7 +17,7 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 MESSAGE = b"Subject: hello\r\nMessage-ID: <1@x.test>\r\n\r\nbody\r\n"
 LARGE = MESSAGE + b"seventy-six characters, as an attachment has them, over and over again.....\r\n" * 200_000
 # Long enough for a machine under load, short enough to wait for in a test.
-SHORT = Timeouts(resolve=5, connect=5, tls=5, command=0.3, data=0.3, body=0.6, final=0.3, quit=0.2)
+SHORT = Timeouts(resolve=5, connect=5, tls=0.5, command=0.3, data=0.3, body=0.6, final=0.3, quit=0.2)
 LOGIN: dict[str, Any] = {"auth": "password", "username": "ann@x.test", "secret": "hunter2-secret"}
 PATIENT = Timeouts(command=10, data=10, body=20, final=20, quit=1)
 
