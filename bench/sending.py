@@ -103,7 +103,7 @@ async def end_to_end(world: World, sink: Sink, account: str, connections: int, c
     await sink.ask("reset")
     before_rows = await _sent(database)
     cpu, sunk = world.cpu_seconds(), _cpu(sink.pid)
-    made = list(requests(count, world.key, account))
+    made = list(requests(count, world.key, account, idempotent=False))
     own_built = time.process_time()
     began = time.perf_counter()
     answered = await load.closed_loop(world.ports["GATEWAY"], iter(made), connections)
@@ -167,7 +167,7 @@ async def latency(world: World, sink: Sink, account: str, per_second: int = 400,
     reader_tasks = [asyncio.create_task(worker()) for _ in range(16)]
     count = per_second * seconds
     began = time.perf_counter()
-    for number, request in enumerate(requests(count, world.key, account)):
+    for number, request in enumerate(requests(count, world.key, account, idempotent=False)):
         if (wait := began + number / per_second - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
         queue.put_nowait(request)

@@ -5,6 +5,7 @@ from typing import Final
 from tests.chaos import (
     broker_down,
     cancel_races,
+    clock_jump,
     hostile_relay,
     idempotent_storm,
     kill_nine,
@@ -12,6 +13,7 @@ from tests.chaos import (
     postgres_down,
     power_cut,
     rolling_restart,
+    seeds,
 )
 from tests.chaos.scenario import Run
 
@@ -21,8 +23,10 @@ ALL: Final[dict[str, tuple[str, Run]]] = {
     "broker_down": ("C3", broker_down.run),
     "postgres_down": ("C4", postgres_down.run),
     "hostile_relay": ("C7, C8", hostile_relay.run),
+    "seeds": ("C9", seeds.run),
     "idempotent_storm": ("C11", idempotent_storm.run),
     "cancel_races": ("C12", cancel_races.run),
     "rolling_restart": ("C13", rolling_restart.run),
     "poison": ("C14", poison.run),
+    "clock_jump": ("C15", clock_jump.run),
 }

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 Answer = TypeVar("Answer")
 
 
-class _NoWaiting(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class _NoWaiting(selectors.DefaultSelector):
     """Never sleeps: tells the loop how long it would have."""
 
     def __init__(self) -> None:

@@ -184,7 +184,7 @@ class World:
 
     async def run(self) -> None:
         """Live through one seed until nothing moves any more."""
-        handlers._now = self.now  # type: ignore[assignment]
+        handlers._now = self.now
         self.group.members = [Process(self, self.ambiguity) for _ in range(3)]
         background = [asyncio.create_task(self.group.run()), asyncio.create_task(self._faults())]
         for _ in range(3):

@@ -30,7 +30,7 @@ REPLAYED: Final = Counter(
 )
 
 WITHIN: Final = 1.9
-APPEND_WITHIN: Final = 1.7
+APPEND_WITHIN: Final = 1.5
 LOOKUP_WITHIN: Final = 0.2
 UNCONFIRMED: Final = (
     "the email is not confirmed: it may or may not have been accepted; repeat the request with the same "
