@@ -75,27 +75,8 @@ def _fields(how: dict[str, Any]) -> str:
     rows = ["| Field | Type | Present |", "|---|---|---|"]
     for name, field in how["properties"].items():
         presence = "always" if name in how.get("required", ()) else "optional"
-        rows.append(f"| `{name}` | {_words(field)} | {presence} |")
+        rows.append(f"| `{name}` | {schema.in_words(field)} | {presence} |")
     return "\n".join(rows) + "\n"
-
-
-def _words(how: dict[str, Any]) -> str:
-    """Return a JSON Schema in words."""
-    if "$ref" in how:
-        return f"[{how['$ref']}](#{how['$ref'].lower()})"
-    if "anyOf" in how:
-        return " or ".join(_words(part) for part in how["anyOf"] if part.get("type") != "null")
-    if "enum" in how:
-        return " or ".join(f"`{value}`" for value in how["enum"])
-    if "prefixItems" in how:
-        return "array of " + " and ".join(_words(part) for part in how["prefixItems"])
-    if how["type"] == "array":
-        return f"array of {_words(how['items'])}"
-    if how["type"] == "object":
-        return f"object of {_words(how['additionalProperties'])}"
-    return {"date-time": "time", "base64": "bytes in base64"}.get(
-        how.get("format") or how.get("contentEncoding", ""), str(how["type"])
-    )
 
 
 def _as_json(document: dict[str, Any]) -> str:

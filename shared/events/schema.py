@@ -115,3 +115,29 @@ def _references(part: Any) -> Iterator[str]:
     elif isinstance(part, list):
         for value in part:
             yield from _references(value)
+
+
+def in_words(how: dict[str, Any]) -> str:
+    """Return a JSON Schema in words."""
+    if "$ref" in how:
+        name = how["$ref"].rsplit("/", 1)[-1]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in how:
+        return " or ".join(in_words(part) for part in how["anyOf"] if part.get("type") != "null")
+    if "enum" in how:
+        return " or ".join(f"`{value}`" for value in how["enum"])
+    if "const" in how:
+        return f"`{how['const']}`"
+    return _plain(how) if "type" in how else "anything"
+
+
+def _plain(how: dict[str, Any]) -> str:
+    if "prefixItems" in how:
+        return "array of " + " and ".join(in_words(part) for part in how["prefixItems"])
+    if how["type"] == "array":
+        return f"array of {in_words(how['items'])}"
+    if "additionalProperties" in how:
+        return f"object of {in_words(how['additionalProperties'])}"
+    return {"date-time": "time", "base64": "bytes in base64"}.get(
+        how.get("format") or how.get("contentEncoding", ""), str(how["type"])
+    )

@@ -20,8 +20,9 @@ _BIN = Path(sys.executable).parent
         ["mypy"],
         ["lint-imports"],
         ["python", "-m", "shared.events.catalogue", "--check"],
+        ["python", "-m", "services.gateway.catalogue", "--check"],
     ],
-    ids=["formatted", "linted", "typed", "imports_allowed", "described_by_fresh_documents"],
+    ids=["formatted", "linted", "typed", "imports_allowed", "events_described", "routes_described"],
 )
 def test_the_code_is(command: list[str]) -> None:
     assert (_BIN / command[0]).exists(), f"{command[0]} is not installed: make install"
