@@ -30,6 +30,7 @@ lint: $(DEV) ## the checks alone, without the tests
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m shared.events.catalogue --check
+	@$(PY) -m services.gateway.catalogue --check
 
 bench: $(DEV) ## measure speed beside controls; prints a table and writes JSON
 	@$(PY) -m bench $(ARGS)
