@@ -25,6 +25,9 @@ logger = structlog.get_logger(__name__)
 ACK: Final = b"+ACK"
 TERM: Final = b"+TERM"
 IN_PROGRESS: Final = b"+WPI"
+# What is given back while stopping comes again after this many seconds: at once it would come to us again, or
+# into the void as we unsubscribe, and then only after `ack_wait`.
+LEAVING: Final = 0.5
 
 
 class Delivery:
@@ -140,7 +143,7 @@ class Consumer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for delivery in list(self._held.values()):
-            await delivery.retry(0)
+            await delivery.retry(LEAVING)
 
     async def settle(self, delivery: Delivery, verb: bytes) -> None:
         """Answer for a delivery, once; a lost answer only means that it comes again."""
@@ -177,7 +180,7 @@ class Consumer:
     async def _take(self, raw: Msg) -> None:
         sequence, delivered = _position(raw.reply)
         if not self._accepting:
-            await self._log.client.publish(raw.reply, b"-NAK")
+            await self._log.client.publish(raw.reply, b'-NAK {"delay": %d}' % int(LEAVING * 1e9))
             return
         held = self._held.get(sequence)
         if held is not None:  # it came again, though we hold it: only the handle is newer
