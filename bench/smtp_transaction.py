@@ -67,7 +67,7 @@ async def measure(
     return {"cpu_us": round(cpu / messages * 1e6, 1), "per_second": round(messages / wall)}
 
 
-async def compare(port: int, messages: int, sessions: int, rounds: int = 3) -> dict[str, object]:
+async def compare(port: int, messages: int, sessions: int, rounds: int = 8) -> dict[str, object]:
     """Measure both in turns and keep each one's best: a neighbour's noise only ever adds."""
     best: dict[str, dict[str, float]] = {}
     for _ in range(rounds):

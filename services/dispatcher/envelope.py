@@ -75,15 +75,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     smtputf8: bool = False
 
 
-class Commands(msgspec.Struct, frozen=True, gc=False):
-    """The commands of one envelope, ready to be written."""
-
-    mail: str
-    rcpt: list[str]
-
-
-def commands(envelope: Envelope, offered: Extensions) -> Commands:
-    """Return MAIL and RCPT with the parameters this server understands.
+def commands(envelope: Envelope, offered: Extensions) -> list[str]:
+    """Return MAIL and every RCPT with the parameters this server understands.
 
     A message with 8-bit bytes goes to a server without 8BITMIME as it is: all of them pass it on.
 
@@ -107,11 +100,9 @@ def commands(envelope: Envelope, offered: Extensions) -> Commands:
         raise Refused("smtputf8_unsupported", "an address needs SMTPUTF8, which the server does not offer")
     mail = f"MAIL FROM:<{sender}>{_mail_parameters(envelope, offered, utf8)}"
     if not offered.dsn or (envelope.notify is None and envelope.envid is None):
-        return Commands(mail, [f"RCPT TO:<{address}>" for address in recipients])
+        return [mail, *[f"RCPT TO:<{address}>" for address in recipients]]
     notify = _notify(envelope.notify)
-    return Commands(
-        mail, [f"RCPT TO:<{address}>{notify} ORCPT={_orcpt(address, utf8)}" for address in recipients]
-    )
+    return [mail, *[f"RCPT TO:<{address}>{notify} ORCPT={_orcpt(address, utf8)}" for address in recipients]]
 
 
 def _safe(text: str) -> bool:

@@ -6,6 +6,7 @@ mail as sent that was not.
 
 import re
 from collections import deque
+from functools import lru_cache
 
 from services.dispatcher.outcome import Reply
 
@@ -15,6 +16,14 @@ MAX_TEXT = 8192
 
 _CODES = {str(code): code for code in range(200, 560)}
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@lru_cache(maxsize=512)
+def _plain(line: str) -> int:
+    """Return the code of a reply of one unremarkable line, else 0. Servers repeat themselves: cached."""
+    if line[3:4] == " " and len(line) <= MAX_LINE and line.isprintable():
+        return _CODES.get(line[:3], 0)
+    return 0
 
 
 class Replies:
@@ -42,19 +51,17 @@ class Replies:
             return self._suspicion() if self._rest else None
         text = whole.decode("utf-8", "replace")
         for raw in (self._hide(text) if self.hidden else text).split("\n"):
-            line = raw[:-1] if raw[-1:] == "\r" else raw
-            code = _CODES.get(line[:3])
-            # Nearly every line is this plain; what is not is judged at leisure.
-            plain = line[3:4] == " " and len(line) <= MAX_LINE and line.isprintable()
-            if plain and code and self.owed and not self._lines:
+            line = raw.rstrip("\r")
+            code = _plain(line)
+            if code and self.owed and not self._lines:
                 self.owed -= 1
                 self.queue.append(Reply(code, line, at))
-            elif wrong := self._take(code, line, at):
+            elif wrong := self._take(line, at):
                 return wrong
         return self._suspicion() if self._rest else None
 
-    def _take(self, code: int | None, line: str, at: float) -> str | None:
-        mark = line[3:4]
+    def _take(self, line: str, at: float) -> str | None:
+        code, mark = _CODES.get(line[:3]), line[3:4]
         line = _CONTROLS.sub("\ufffd", line)
         if code is None or mark not in " -" or (self._lines and line[:3] != self._lines[0][:3]):
             return f"the server sent what is no SMTP reply: {line[:200]!r}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from services.dispatcher import envelope as envelopes
-from services.dispatcher.envelope import Commands, Envelope, Extensions
+from services.dispatcher.envelope import Envelope, Extensions
 from services.dispatcher.outcome import Kind, Outcome, Phase, RecipientReply, Record, Reply, decided
 from services.dispatcher.wire import Broken, Wire
 from shared.events import delivery
@@ -121,20 +121,20 @@ class Transaction:
             error_kind=self.kind,
         )
 
-    async def _announce(self, spoken: Commands, reset_first: bool) -> None:
+    async def _announce(self, spoken: list[str], reset_first: bool) -> None:
         """Speak the envelope and DATA, unless that was done in one write, and read what comes to each."""
         if reset_first:
             await self._ask("RSET")
-        await self._mail(spoken.mail)
-        await self._recipients(spoken.rcpt)
+        await self._mail(spoken[0])
+        await self._recipients(spoken[1:])
         await self._data()
 
-    async def _express(self, spoken: Commands, reset_first: bool) -> bool:
+    async def _express(self, spoken: list[str], reset_first: bool) -> bool:
         """Write all commands at once; read the replies here when all went well, which is most of all mail.
 
         False: the replies still wait to be read, one by one, with all that can be wrong with them.
         """
-        verbs = ["RSET"] * reset_first + [spoken.mail, *spoken.rcpt, "DATA"]
+        verbs = ["RSET", *spoken, "DATA"] if reset_first else [*spoken, "DATA"]
         self.wire.send(("\r\n".join(verbs) + "\r\n").encode(), len(verbs))
         if len(self.envelope.message) > envelopes.CHUNK:
             return False
