@@ -159,7 +159,7 @@ def _decode(subject: str, head: dict[str, str], data: bytes, sequence: int) -> r
 def parse_headers_fast(client: Client) -> None:
     """Give a connection a header parser that looks at lines, not at every character.
 
-    nats-py tests each character of each name for white space: 55 us a record against 2 us.
+    nats-py tests each character of each name for white space: 8 us a record against 2 us (docs/adr/0002).
     """
     client._parse_header_lines = _header_lines  # type: ignore[method-assign]
 
