@@ -19,7 +19,7 @@ from shared.runtime.log import BrokerUnavailable
 
 logger = structlog.get_logger(__name__)
 MAX_TOKEN: Final = 200
-LATE_WITHIN: Final = 0.5
+LATE_WITHIN: Final = 0.2
 NOTED_EVERY: Final = 60.0
 WRITTEN_EVERY: Final = 5.0
 

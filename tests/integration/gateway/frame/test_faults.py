@@ -1,5 +1,6 @@
 """What a client is told when something of ours does not work, and what it is not told."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +16,7 @@ from services.gateway.routing import Route
 from shared.runtime.publisher import LogFull, Unconfirmed
 from tests.controls import gateways
 from tests.controls.eventually import eventually
-from tests.controls.gateways import Client, Gateways
+from tests.controls.gateways import ACCOUNT, Client, Gateways
 from tests.controls.servers import NatsServer
 
 
@@ -114,6 +115,25 @@ async def test_a_gateway_without_its_broker_knows_its_keys_and_says_503_in_time(
             return (await client.ask("GET", "/keys")).status == 200
 
         assert await eventually(back, within=10)
+
+
+async def test_a_silent_broker_keeps_no_known_key_waiting(
+    own_nats: NatsServer, postgres_server: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateways.gateways(own_nats.url, postgres_server, home, monkeypatch) as replicas:
+        client = await replicas.replica(await replicas.key())
+        assert (await client.ask("POST", "/accounts", ACCOUNT)).status == 201
+        email = {"to": "ann@world.test", "subject": "s", "text": "t"}
+        own_nats.pause()
+        try:
+            for _ in range(4):  # the second half meets buckets that know they are behind
+                assert (await client.ask("POST", "/keys", {"x": 1})).status == 400
+                started = time.monotonic()
+                refused = await client.ask("POST", "/emails/send", email)
+                assert (refused.status, refused.code) == (503, "UNAVAILABLE")
+                assert time.monotonic() - started < 2.5
+        finally:
+            own_nats.resume()
 
 
 async def test_a_gateway_without_its_database_is_ready_and_says_what_is_missing(replicas: Gateways) -> None:

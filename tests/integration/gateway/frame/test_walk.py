@@ -74,6 +74,10 @@ async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
             unknown = await mine.ask(route.method, path(route, str(uuid.uuid4())), body, X_Request_Id="same")
             assert (foreign.status, foreign.code) == (404, "NOT_FOUND"), route.name
             assert foreign.text == unknown.text
+        elif route.method == "GET":
+            listed = await mine.ask("GET", route.path)
+            assert listed.status == 200
+            assert not [an_id for an_id in ids.values() if an_id in listed.text], route.name
     assert (await theirs.ask("GET", f"/accounts/{account}")).status == 200
     assert (await theirs.ask("GET", f"/keys/{key}")).status == 200
 
