@@ -41,7 +41,7 @@ def markdown() -> str:
     parts = [
         _INTRODUCTION + "\n".join(_header_row(name, how) for name, how in asyncapi.HEADERS.items()) + "\n"
     ]
-    for module in schema.VOICES:
+    for module in record.VOICES:
         voice = (inspect.getdoc(module) or "").splitlines()[0]
         parts.append(f"## {module.__name__.rsplit('.', 1)[1]}\n\n{voice}\n")
         parts += [_event_section(cls, known) for cls in schema.events() if cls.__module__ == module.__name__]

@@ -5,7 +5,7 @@ payload is only what happened. What this version does not know is reported as su
 """
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,8 @@ from shared.events.base import REGISTRY, EmailId, Event, EventId, WorkspaceId
 
 STREAM = "EMAILS"
 PREFIX = "emails"
-_VOICES = (submission, schedule, delivery)
+# Every file of events, in the order an email meets them.
+VOICES: Final = (submission, schedule, delivery)
 
 _encoder = msgspec.json.Encoder()
 _decoders = {name: msgspec.json.Decoder(cls) for name, cls in REGISTRY.items()}

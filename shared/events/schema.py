@@ -10,17 +10,16 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from shared.events import delivery, schedule, submission
+from shared.events import record
 from shared.events.base import REGISTRY, Event
 
-VOICES: Final = (submission, schedule, delivery)
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def events() -> list[type[Event]]:
     """Return every event class, by voice and in the order of its file."""
     ours = [cls for cls in REGISTRY.values() if cls.__module__.startswith("shared.events.")]
-    places = {module.__name__: place for place, module in enumerate(VOICES)}
+    places = {module.__name__: place for place, module in enumerate(record.VOICES)}
     return sorted(ours, key=lambda cls: (places[cls.__module__], inspect.getsourcelines(cls)[1]))
 
 
