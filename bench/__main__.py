@@ -9,6 +9,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -26,7 +27,7 @@ async def _sending(names: set[str], count: int) -> list[Row]:
     rows: list[Row] = []
     try:
         await asyncio.to_thread(world.start)
-        account = await asyncio.to_thread(world.account, sink.port)
+        account = await asyncio.to_thread(partial(world.account, sink.port, limits={"connections": 20}))
         await asyncio.sleep(1.5)
         if "e2e" in names:
             await sending.end_to_end(world, sink, account, 64, count // 10)  # warm up

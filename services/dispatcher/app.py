@@ -33,7 +33,7 @@ async def build() -> AsyncIterator[None]:
         stack.push_async_callback(client.close)
         emails = log.Log(client)
         await emails.open()
-        publisher = Publisher(emails, linger=0.005)
+        publisher = Publisher(emails, linger=0.02)
         publisher.start()
         stack.push_async_callback(publisher.stop)
         accounts = Bucket(client, topology.ACCOUNTS, Account)

@@ -27,8 +27,8 @@ from shared.events import delivery as said
 from shared.events import email as email_
 from shared.events.base import AccountId
 from shared.events.delivery import Reason
-from shared.runtime.consumer import Delivery
 from shared.runtime.content import ContentStore, ContentUnavailable
+from shared.runtime.delivery import Delivery
 from shared.runtime.log import BrokerUnavailable
 from shared.runtime.publisher import Unconfirmed
 
@@ -107,9 +107,13 @@ class Handlers:
         ):
             await self._defer(delivery, stand, reasons.NO_SLOT, timedelta(0))
             return
-        with self._house.holding(lane):
+        lane.held += 1
+        try:
             if not await self._refused_before_claim(delivery, stand, lane):
                 await self._attempt(delivery, stand, lane)
+        finally:
+            lane.held -= 1
+            lane.used_at = _monotonic()
 
     async def _refused_before_claim(self, delivery: Delivery, stand: Stand, lane: Lane) -> bool:
         """Say what needs no attempt: expired, account unusable, breaker open."""

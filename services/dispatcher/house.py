@@ -4,8 +4,6 @@ An account's change reaches its lane with the next record; its connections are a
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import structlog
 
@@ -40,6 +38,7 @@ class House:
         self._accounts, self._leases, self._ledgers = accounts, lease_bucket, ledgers
         self._keyring, self._allowed, self._helo = keyring, allowed, helo
         self._lanes: dict[str, Lane] = {}
+        metrics.HELD.set_function(lambda: sum(lane.held for lane in self._lanes.values()))
 
     async def lane(self, workspace: str, account_id: str) -> Lane:
         """Return the account's lane, as the account is now. Raises: BrokerUnavailable."""
@@ -66,18 +65,6 @@ class House:
             helo=self._helo,
             tls_ca=smtp.tls_ca,
         )
-
-    @contextmanager
-    def holding(self, lane: Lane) -> Iterator[None]:
-        """Count a record as held for the length of a block."""
-        lane.held += 1
-        metrics.HELD.inc()
-        try:
-            yield
-        finally:
-            lane.held -= 1
-            metrics.HELD.dec()
-            lane.used_at = asyncio.get_running_loop().time()
 
     async def sweep_for_ever(self) -> None:
         """Close lanes without work, so that their connections are free for other dispatchers."""

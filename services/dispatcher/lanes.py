@@ -18,6 +18,7 @@ from shared.runtime import topology
 from shared.runtime.configuration import Account
 
 QUEUE_PER_CONNECTION: Final = 4
+QUEUE_SECONDS: Final = 4
 IDLE_AFTER: Final = 30.0
 _BUCKETS: Final = 10
 
@@ -26,22 +27,24 @@ class Rate:
     """How much was finished within the last second, in tenths of a second."""
 
     def __init__(self) -> None:
-        self._counts: deque[tuple[int, int]] = deque()
+        self._counts: deque[list[int]] = deque()
+        self._total = 0
 
     def add(self, now: float) -> None:
         """Count one."""
         tick = int(now * _BUCKETS)
+        self._total += 1
         if self._counts and self._counts[-1][0] == tick:
-            self._counts[-1] = (tick, self._counts[-1][1] + 1)
+            self._counts[-1][1] += 1
         else:
-            self._counts.append((tick, 1))
+            self._counts.append([tick, 1])
 
     def per_second(self, now: float) -> int:
         """Return how many were counted within the last second."""
         oldest = int(now * _BUCKETS) - _BUCKETS
         while self._counts and self._counts[0][0] < oldest:
-            self._counts.popleft()
-        return sum(count for _, count in self._counts)
+            self._total -= self._counts.popleft()[1]
+        return self._total
 
 
 class Gate:
@@ -105,9 +108,9 @@ class Lane:
         self._rate.add(time.monotonic())
 
     def may_hold(self) -> int:
-        """Return how many records this lane may hold: slots and a queue of about two seconds."""
+        """Return how many records this lane may hold: slots and a queue of a few seconds."""
         short = QUEUE_PER_CONNECTION * self.connections
-        allowed = max(short, 2 * self._rate.per_second(time.monotonic()))
+        allowed = max(short, QUEUE_SECONDS * self._rate.per_second(time.monotonic()))
         step = limits.interval(self.account.limits) if self.account else 0.0
         if step:
             allowed = min(allowed, max(2, math.ceil(limits.WAIT_AT_MOST / step)))

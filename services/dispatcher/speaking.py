@@ -15,7 +15,7 @@ from services.dispatcher.decisions import Stand, Verdict
 from shared.events import fold, record
 from shared.events.base import Event, EventId
 from shared.runtime import log as log_
-from shared.runtime.consumer import Delivery
+from shared.runtime.delivery import Delivery
 from shared.runtime.publisher import Conflict, Publisher, Unconfirmed
 
 logger = structlog.get_logger(__name__)

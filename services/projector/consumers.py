@@ -6,7 +6,8 @@ from faststream.nats import NatsBroker
 
 from services.projector.handlers import Handlers
 from shared.runtime import topology
-from shared.runtime.consumer import Consumer, Delivery
+from shared.runtime.consumer import Consumer
+from shared.runtime.delivery import Delivery
 from shared.runtime.log import Log
 
 BATCH: Final = 2000

@@ -12,7 +12,7 @@ import structlog
 
 from services.projector import metrics, store
 from shared.runtime import postgres
-from shared.runtime.consumer import Delivery
+from shared.runtime.delivery import Delivery
 
 logger = structlog.get_logger(__name__)
 _FIRST_WAIT: Final = 0.1

@@ -18,7 +18,8 @@ from services.scheduler.row import Key, Lane
 from services.scheduler.store import Hold, Store
 from shared.events import delivery
 from shared.events.record import Record
-from shared.runtime.consumer import Consumer, Delivery
+from shared.runtime.consumer import Consumer
+from shared.runtime.delivery import Delivery
 from shared.runtime.log import BrokerUnavailable, Log
 
 logger = structlog.get_logger(__name__)

@@ -33,7 +33,7 @@ class Durable(msgspec.Struct, frozen=True, kw_only=True):
 DISPATCHER: Final = Durable(
     name="dispatcher",
     filters=("emails.*.*.requested.now", "emails.*.*.released"),
-    in_flight=4096,
+    in_flight=8192,
 )
 SCHEDULER: Final = Durable(
     name="scheduler",

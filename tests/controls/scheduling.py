@@ -28,7 +28,8 @@ from shared.events.base import AccountId, Event
 from shared.runtime import configuration, log, postgres, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, Limits, Smtp
-from shared.runtime.consumer import Consumer, Delivery, make_broker
+from shared.runtime.consumer import Consumer, make_broker
+from shared.runtime.delivery import Delivery
 from shared.runtime.publisher import Publisher
 from tests.controls import emails, runtime
 from tests.controls.servers import Process, _answers

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.events import record
 from shared.runtime import topology
-from shared.runtime.consumer import Delivery
+from shared.runtime.delivery import Delivery
 
 
 class Group:
@@ -69,7 +69,7 @@ class Hand:
         if pending.item.sequence in self.held:
             return None
         now = asyncio.get_running_loop().time()
-        delivery = Delivery(self, pending.item, "", pending.delivered, now)  # type: ignore[arg-type]
+        delivery = Delivery(self, pending.item, "", pending.delivered, now)
         self.held[pending.item.sequence] = delivery
         return delivery
 

@@ -107,15 +107,6 @@ class _House:
     async def lane(self, workspace: str, account_id: str) -> Lane:
         return self._lane
 
-    @asynccontextmanager
-    async def _nothing(self) -> AsyncIterator[None]:
-        yield
-
-    def holding(self, lane: Lane) -> Any:
-        from contextlib import nullcontext
-
-        return nullcontext()
-
 
 class Process:
     """One dispatcher process: the real handlers on made-up ports."""

@@ -11,7 +11,8 @@ from nats.js.errors import NotFoundError
 
 from shared.events import record
 from shared.runtime import consumer, topology
-from shared.runtime.consumer import Consumer, Delivery
+from shared.runtime.consumer import Consumer
+from shared.runtime.delivery import Delivery
 from tests.controls import runtime
 from tests.controls.emails import a_request
 from tests.controls.eventually import eventually
