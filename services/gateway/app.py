@@ -82,8 +82,15 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
         workspaces=await bucket(topology.WORKSPACES, Workspace),
         content=ContentStore(wanted.content_url),
         keyring=ring,
-        allowed=outgoing.parse_networks(wanted.allow_networks),
+        allowed=_networks(wanted.allow_networks),
     )
+
+
+def _networks(text: str) -> outgoing.Networks:
+    try:
+        return outgoing.parse_networks(text)
+    except ValueError as error:
+        raise settings.SettingsError(f"{outgoing.SETTING}: {error}") from error
 
 
 def _health(services: Services) -> health.Health:

@@ -48,9 +48,14 @@ class Bucket(Generic[T]):
         self._moved = asyncio.Event()
 
     async def open(self) -> None:
-        """Read all entries, then follow changes until `close`."""
-        self._kv = await self._client.jetstream().key_value(self._name)
-        await self._read_all()
+        """Read all entries, then follow changes until `close`. Raises: BrokerUnavailable."""
+        try:
+            self._kv = await self._client.jetstream().key_value(self._name)
+            await self._read_all()
+        except nats.js.errors.NotFoundError as error:
+            raise BrokerUnavailable(f"there is no bucket {self._name}: run the bootstrap first") from error
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+            raise BrokerUnavailable(f"bucket {self._name}: {error!r}") from error
         self._tasks = [
             asyncio.create_task(self._watch(), name=f"{self._name}-watch"),
             asyncio.create_task(self._compare(), name=f"{self._name}-compare"),
