@@ -51,9 +51,10 @@ async def assemble(wanted: Settings) -> AsyncIterator[Handlers]:
         broker = consumer.make_broker(wanted.nats_url, "projector")
         records = consumers.build(emails, broker, handlers)
         records.start()
-        stack.push_async_callback(broker.stop)
-        await consumer.start_broker(broker)
         stack.push_async_callback(records.stop, GRACE)
+        stack.push_async_callback(consumer.stop_broker, broker)
+        await consumer.start_broker(broker)
+        stack.callback(records.pause)
         for chore in _chores(pool, emails, wanted):
             await stack.enter_async_context(process.background(chore))
         health = Health()

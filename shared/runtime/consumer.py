@@ -257,3 +257,16 @@ async def start_broker(broker: NatsBroker) -> None:
     client = await broker.connect()
     log_.parse_headers_fast(client)
     await broker.start()
+
+
+async def stop_broker(broker: NatsBroker) -> None:
+    """Unsubscribe and close; what has arrived still goes to its consumer, which must have been paused.
+
+    FastStream alone drops what it has not handed over, and that comes again only after `ack_wait`.
+    """
+    with contextlib.suppress(nats.errors.Error):  # the broker may be away
+        await (await broker.connect()).drain()
+    try:
+        await broker.stop()
+    except* nats.errors.Error:  # it unsubscribes from what is closed already
+        pass
