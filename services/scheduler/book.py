@@ -54,10 +54,10 @@ async def absorb_ours(tx: Transaction, rows: Mapping[Key, Row], items: Mapping[K
     A row that has changed since it was fetched is locked and decided on again.
     """
     new = {key: row for key, item in items.items() if (row := decisions.absorb(rows[key], item))}
-    written = await tx.update_unchanged([(rows[key].sequence, row) for key, row in new.items()])
-    left = {key: [items[key]] for key in new if key not in written}
+    written = await tx.end_waits((rows[key], row) for key, row in new.items())
+    left = {key: [items[key]] for key in new if key.email_id not in written}
     again = (await absorb(tx, left)).changes if left else []
-    return [*(Change(rows[key], new[key]) for key in written), *again]
+    return [*(Change(rows[key], row) for key, row in new.items() if key not in left), *again]
 
 
 def _decide(

@@ -5,6 +5,8 @@ from typing import Final
 from prometheus_client import Counter, Histogram
 
 SAID: Final = Counter("sendlog_scheduler_said_total", "What the scheduler appended", ["event"])
+RELEASED: Final = SAID.labels("released")
+EXPIRED: Final = SAID.labels("expired")
 LATENESS: Final = Histogram(
     "sendlog_release_lateness_seconds",
     "From an email's due time to its release, waits for credit, pace and holds included",

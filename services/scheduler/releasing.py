@@ -20,6 +20,7 @@ from services.scheduler.row import Lane
 from services.scheduler.settling import Settled
 from services.scheduler.speaking import Voice
 from services.scheduler.store import Store, Transaction
+from shared.runtime import process
 
 logger = structlog.get_logger(__name__)
 WORKERS: Final = 2
@@ -59,14 +60,10 @@ class Releaser:
 
     async def stop(self, grace: float) -> None:
         """Begin no further round; those under way have `grace` seconds."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await process.end(*self._workers)
         if self._rounds:
             await asyncio.wait(self._rounds, timeout=grace)
-        for round_ in self._rounds:
-            round_.cancel()
-        await asyncio.gather(*self._rounds, return_exceptions=True)
+        await process.end(*self._rounds)
 
     async def _work(self) -> None:
         while True:
@@ -151,7 +148,7 @@ async def _fetch(tx: Transaction, quotas: Mapping[Lane, int], now: datetime) -> 
 def _count_lanes(fetched: Iterable[Any]) -> dict[Lane, int]:
     counts: dict[Lane, int] = {}
     for values in fetched:
-        lane = Lane(values["workspace"], values["account_id"])
+        lane = Lane(values[0], values[2])
         counts[lane] = counts.get(lane, 0) + 1
     return counts
 

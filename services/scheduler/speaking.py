@@ -93,9 +93,11 @@ class Voice:
     async def _append(self, row: Row, event: Event, guard: int) -> record.Record:
         said = decisions.as_record(row, event)
         sequence = await self._publisher.append(said, guard=guard, within=WITHIN)
-        metrics.SAID.labels(event.name).inc()
         if event.name == "released":
-            metrics.LATENESS.observe(max(0.0, (event.occurred_at - row.due_at).total_seconds()))
+            metrics.RELEASED.inc()
+            metrics.LATENESS.observe((event.occurred_at - row.due_at).total_seconds())
+        else:
+            metrics.EXPIRED.inc()
         return said._replace(sequence=sequence)
 
     async def is_dead(self, row: Row) -> bool:

@@ -75,13 +75,28 @@ class Transaction:
         if rows:
             await self._connection.execute(_SQL["update_rows"], *_columns(_sorted_values(rows), len(COLUMNS)))
 
-    async def update_unchanged(self, rows: Sequence[tuple[int, Row]]) -> set[Key]:
-        """Write rows back that still have the given sequence; return which did."""
-        if not rows:
+    async def end_waits(self, ended: Iterable[tuple[Row, Row]]) -> set[str]:
+        """Write what a release or an expiry changes of rows (as fetched, as they are now).
+
+        Returns the emails whose row was still as it was fetched; nothing is written of the others.
+        """
+        values = sorted(
+            (
+                old.workspace,
+                old.email_id,
+                old.sequence,
+                new.state,
+                new.sequence,
+                new.round,
+                new.expires_at,
+                new.released_at,
+            )
+            for old, new in ended
+        )
+        if not values:
             return set()
-        values = sorted(((*_values(row), known) for known, row in rows), key=lambda values: values[:2])
-        found = await self._connection.fetch(_SQL["update_unchanged"], *_columns(values, len(COLUMNS) + 1))
-        return {Key(*found_values) for found_values in found}
+        found = await self._connection.fetch(_SQL["end_waits"], *_columns(values, 8))
+        return {email_id for (email_id,) in found}
 
     async def hold(self, holds: Iterable[Hold]) -> None:
         """Hold accounts; the later end of two holds."""

@@ -31,19 +31,16 @@ FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $
           expires_at, released_at, reason, payload)
 WHERE w.workspace = u.workspace AND w.email_id = u.email_id
 
--- name: update_unchanged
+-- What a release or an expiry changes of a row that is still as it was fetched; it waits no longer.
+-- name: end_waits
 UPDATE scheduler.waiting w
-SET account_id = u.account_id, state = u.state, due_at = u.due_at, sequence = u.sequence, proven = u.proven,
-    bulk = u.bulk, round = u.round, attempts = u.attempts, revision = u.revision, expires_at = u.expires_at,
-    released_at = u.released_at, reason = u.reason,
-    payload = CASE WHEN u.state = 'waiting' THEN coalesce(u.payload, w.payload) END
-FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[],
-            $7::boolean[], $8::boolean[], $9::integer[], $10::integer[], $11::integer[],
-            $12::timestamptz[], $13::timestamptz[], $14::text[], $15::bytea[], $16::bigint[])
-     AS u(workspace, email_id, account_id, state, due_at, sequence, proven, bulk, round, attempts, revision,
-          expires_at, released_at, reason, payload, known)
+SET state = u.state, sequence = u.sequence, proven = true, round = u.round, expires_at = u.expires_at,
+    released_at = u.released_at, reason = NULL, payload = NULL
+FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[], $6::integer[], $7::timestamptz[],
+            $8::timestamptz[])
+     AS u(workspace, email_id, known, state, sequence, round, expires_at, released_at)
 WHERE w.workspace = u.workspace AND w.email_id = u.email_id AND w.sequence = u.known
-RETURNING w.workspace, w.email_id::text
+RETURNING w.email_id::text
 
 -- name: write_holds
 INSERT INTO scheduler.holds AS h (workspace, account_id, until, since, code)
