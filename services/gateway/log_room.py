@@ -23,14 +23,14 @@ def has_room(used: int, limit: int) -> bool:
 
 
 async def watch(services: Services) -> None:
-    """Keep `services.log_has_room` current; while the broker does not answer it stays what it was."""
+    """Keep `services.log_below_mark` current; while the broker does not answer it stays what it was."""
     while True:
         try:
             info = await services.client.jetstream(timeout=2).stream_info(topology.LOG)
             room = has_room(info.state.bytes, info.config.max_bytes or -1)
-            if room != services.log_has_room:
+            if room != services.log_below_mark:
                 logger.warning("log_room_changed", has_room=room, bytes=info.state.bytes)
-            services.log_has_room = room
+            services.log_below_mark = room
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             logger.debug("log_size_unknown", error=repr(error))
         await asyncio.sleep(ASKED_EVERY)

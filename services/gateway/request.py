@@ -33,8 +33,7 @@ class KeyUse(msgspec.Struct, frozen=True):
 class Services:
     """The running parts a handler works with; `app.build` makes them.
 
-    `log_has_room` is false from 90 % of the log's size on (or when the broker says it is full): what is left
-    belongs to mail already accepted, so new mail is answered 503. `pool` opens no connection until it is
+    `log_below_mark` is kept current by log_room. `pool` opens no connection until it is
     used, and every use may raise one of `postgres.UNAVAILABLE`.
     """
 
@@ -50,7 +49,15 @@ class Services:
     content: ContentStore
     keyring: Keyring
     allowed: Networks
-    log_has_room: bool = True
+    log_below_mark: bool = True
+
+    @property
+    def log_has_room(self) -> bool:
+        """Whether new mail may be accepted: the rest of a log that is 90 % full belongs to mail under way.
+
+        The mark is looked at every two seconds; the broker saying that it is full counts at once.
+        """
+        return self.log_below_mark and not self.publisher.full
 
 
 @dataclass(slots=True)

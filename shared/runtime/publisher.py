@@ -42,6 +42,7 @@ class Publisher:
         self._waiting: set[Entry] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._problem: tuple[float, str] | None = None
+        self._full = False
 
     @property
     def problem(self) -> str | None:
@@ -49,6 +50,11 @@ class Publisher:
         if self._problem is None or asyncio.get_running_loop().time() - self._problem[0] > PROBLEM_FADES:
             return None
         return self._problem[1]
+
+    @property
+    def full(self) -> bool:
+        """Say whether the broker had no room for the last flush; fades like `problem`, so that it is tried again."""
+        return self._full and self.problem is not None
 
     def start(self) -> None:
         """Begin flushing; call once in a running loop."""
@@ -142,6 +148,7 @@ class Publisher:
         except (Unconfirmed, nats.errors.Error, OSError) as error:
             problem = error
         self._problem = None
+        self._full = isinstance(problem, LogFull)
         if problem is not None:
             why = str(problem) or repr(problem)
             self._problem = (asyncio.get_running_loop().time(), why)

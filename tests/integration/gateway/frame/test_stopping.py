@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 
 from deploy.local.ports import LOOPBACK, free_port
-from services.gateway import app, log_room
+from services.gateway import app
 from services.gateway.request import Reply, Request
 from services.gateway.routes import TABLE
 from tests.controls.eventually import eventually
-from tests.controls.gateways import ACCOUNT, Gateways
+from tests.controls.gateways import Gateways
 
 
 async def test_a_request_in_hand_is_answered_while_the_gateway_stops(
@@ -53,25 +53,3 @@ async def test_a_request_in_hand_is_answered_while_the_gateway_stops(
 async def _get(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> tuple[int, Any]:
     async with session.get(url, headers=headers) as answer:
         return answer.status, await answer.json(content_type=None)
-
-
-def test_the_last_tenth_of_the_log_is_not_for_new_mail() -> None:
-    assert log_room.has_room(899, 1000)
-    assert not log_room.has_room(900, 1000)
-    assert log_room.has_room(10**12, -1)
-
-
-async def test_a_log_that_fills_up_is_noticed(replicas: Gateways, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_room, "ASKED_EVERY", 0.05)
-    client = await replicas.replica(await replicas.key())
-    email = {"to": "ann@world.test", "subject": "s", "text": "t"}
-    payload = b"x" * 900_000
-    for number in range(68):  # over 90 % of the 64 MB of the test's log
-        await replicas.client.jetstream().publish(f"emails.w.fill{number}.requested.now", payload)
-
-    async def refused() -> bool:
-        answer = await client.ask("POST", "/emails/send", email)
-        return answer.status == 503 and "Retry-After" in answer.headers
-
-    await client.ask("POST", "/accounts", ACCOUNT)
-    assert await eventually(refused)
