@@ -188,11 +188,9 @@ class Handlers:
                 self._reached(Phase.DOTTED)
             return ours
 
-        try:
-            async with lane.pool.session() as session:
-                outcome = await session.transact(envelope, still_ours)
-        except SmtpError as error:
-            outcome = error.outcome(envelope.recipients)
+        outcome = await _transact(lane, envelope, still_ours)
+        if outcome.was_stale:  # the server had closed the session we kept: that says nothing about this email
+            outcome = await _transact(lane, envelope, still_ours)
         if conclusion.is_accounts_fault(outcome):
             lane.last_error = f"{outcome.phase}: {outcome.error or outcome.final}"
             lane.breaker.failed(_monotonic())
@@ -224,6 +222,14 @@ class Handlers:
         """Say what was decided without an attempt, then ack."""
         if await self._voice.say(delivery, stand, uuid.uuid4().hex, make) is not None:
             await delivery.ack()
+
+
+async def _transact(lane: Lane, envelope: Envelope, still_ours: Callable[[], bool]) -> Outcome:
+    try:
+        async with lane.pool.session() as session:
+            return await session.transact(envelope, still_ours)
+    except SmtpError as error:
+        return error.outcome(envelope.recipients)
 
 
 def _now() -> datetime:

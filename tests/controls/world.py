@@ -41,12 +41,13 @@ class World:
         """Start it and return the seconds until it was ready."""
         environment = {**os.environ, "SENDLOG_HOME": str(self.home)}
         environment |= {f"SENDLOG_{name}_PORT": str(port) for name, port in self.ports.items()}
+        env_file = self.home / "env"
+        env_file.unlink(missing_ok=True)  # of a world before this one
         began = time.monotonic()
         with (self.home / "supervisor.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.local"], env=environment, cwd=ROOT, stdout=log, stderr=log
             )
-        env_file = self.home / "env"
         while not env_file.exists():
             if self._process.poll() is not None or time.monotonic() - began > within:
                 self.stop()
