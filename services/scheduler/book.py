@@ -7,7 +7,7 @@ that meet the same email for the first time agree.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from services.scheduler import decisions
+from services.scheduler import absorbing, decisions
 from services.scheduler.agenda import Agenda
 from services.scheduler.row import RELEASED, WAITING, Key, Row
 from services.scheduler.store import Transaction
@@ -53,7 +53,7 @@ async def absorb_ours(tx: Transaction, rows: Mapping[Key, Row], items: Mapping[K
 
     A row that has changed since it was fetched is locked and decided on again.
     """
-    new = {key: row for key, item in items.items() if (row := decisions.absorb(rows[key], item))}
+    new = {key: row for key, item in items.items() if (row := absorbing.absorb(rows[key], item))}
     written = await tx.end_waits((rows[key], row) for key, row in new.items())
     left = {key: [items[key]] for key in new if key.email_id not in written}
     again = (await absorb(tx, left)).changes if left else []
@@ -67,14 +67,14 @@ def _decide(
     for key, records in items.items():
         row = rows.get(key)
         if whole:
-            new = decisions.after_reading(row, records)
+            new = absorbing.after_reading(row, records)
         elif decisions.is_noise(row, records):
             continue
         elif decisions.lacks_history(row, records):
             lacking.append(key)
             continue
         else:
-            new = decisions.absorb_all(row, records)
+            new = absorbing.absorb_all(row, records)
         if new is not None and new != row:
             changes.append(Change(row, new))
     return changes

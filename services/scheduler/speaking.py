@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import nats
 
-from services.scheduler import decisions, metrics
+from services.scheduler import absorbing, decisions, metrics
 from services.scheduler.row import Row
 from shared.events import record
 from shared.events.base import Event
@@ -79,7 +79,7 @@ class Voice:
     async def _read_and_speak(self, row: Row, now: datetime, why: str) -> Said:
         for attempt in range(TRIES):
             history = await self.read(row, why)
-            later = decisions.after_reading(row, history)
+            later = absorbing.after_reading(row, history)
             event = decisions.say(later, now) if later else None
             if later is None or event is None:
                 return Said(history, whole=True)
