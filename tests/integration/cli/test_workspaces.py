@@ -1,9 +1,11 @@
 """`sendlog workspaces` on a real broker: a tenant and the key that opens it, or neither."""
 
+import asyncio
 import json
 
 import pytest
 
+from cli import workspaces
 from shared.runtime import configuration, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import ApiKey, Workspace
@@ -45,6 +47,15 @@ async def test_a_workspace_is_added_once_and_gets_one_key(clean_nats: str, cli: 
     assert said == (1, "", "sendlog: there is a workspace 'acme' already\n")
     async with open_log(clean_nats) as (emails, _):
         assert len(await _keys(emails)) == 1
+
+
+async def test_of_two_who_add_at_once_one_gets_it_and_the_other_leaves_no_key(clean_nats: str) -> None:
+    async with open_log(clean_nats) as (emails, _):
+        both = [workspaces._make(emails.client, "acme") for _ in range(2)]
+        found = await asyncio.gather(*both, return_exceptions=True)
+        assert sorted(type(one).__name__ for one in found) == ["Failure", "dict"]
+        (made,) = [one for one in found if isinstance(one, dict)]
+        assert list(await _keys(emails)) == [configuration.hash_token(made["key"])]
 
 
 @pytest.mark.parametrize("name", ["Acme", "a.b", "a b", "*", ">", "-a", "a" * 64, ""])
