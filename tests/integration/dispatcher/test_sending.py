@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from shared.events import delivery, submission
+from shared.events.record import Record
 from shared.runtime.log import Log
 from shared.runtime.publisher import Publisher
 from tests.controls import dispatching, runtime
@@ -156,7 +158,7 @@ async def test_a_server_that_does_not_answer_trips_the_breaker_and_burns_no_atte
     items = [a_request() for _ in range(8)]
     for item in items:
         await world.publisher.append(item, guard=0)
-        await eventually(lambda item=item: _last_is(world, item, "deferred"))
+        await eventually(partial(_last_is, world, item, "deferred"))
     last = (await history(world.log, items[-1]))[-1].event
     assert isinstance(last, delivery.Deferred)
     assert last.reason.code == "breaker_open"
@@ -203,7 +205,7 @@ async def test_a_killed_dispatchers_mail_is_taken_over(world: World) -> None:
     await asyncio.to_thread(second.start)
     try:
         for item in items:
-            await eventually(lambda item=item: _last_is(world, item, "sent"), within=55)
+            await eventually(partial(_last_is, world, item, "sent"), within=55)
             found = [event.event for event in await history(world.log, item)]
             claims = [event for event in found if isinstance(event, delivery.Sending)]
             assert [claim.round for claim in claims] == [1, 2]
@@ -220,21 +222,21 @@ async def test_a_stop_finishes_what_is_claimed_and_leaves_the_rest(world: World)
         assert (await names(world.log, item))[-1] == "sent"
 
 
-async def _has(world: World, item: object, expected: list[str]) -> bool:
-    found = await names(world.log, item)  # type: ignore[arg-type]
+async def _has(world: World, item: Record, expected: list[str]) -> bool:
+    found = await names(world.log, item)
     assert found == expected
     return True
 
 
-async def _last_is(world: World, item: object, name: str) -> bool:
-    found = await names(world.log, item)  # type: ignore[arg-type]
+async def _last_is(world: World, item: Record, name: str) -> bool:
+    found = await names(world.log, item)
     return bool(found[-1] == name)
 
 
-async def _all_claimed(world: World, items: list[object]) -> bool:
-    return all(["sending" in await names(world.log, item) for item in items])  # type: ignore[arg-type]
+async def _all_claimed(world: World, items: list[Record]) -> bool:
+    return all(["sending" in await names(world.log, item) for item in items])
 
 
-async def _count_deferred(world: World, items: list[object], at_least: int) -> bool:
-    lasts = [(await names(world.log, item))[-1] for item in items]  # type: ignore[arg-type]
+async def _count_deferred(world: World, items: list[Record], at_least: int) -> bool:
+    lasts = [(await names(world.log, item))[-1] for item in items]
     return lasts.count("deferred") >= at_least

@@ -123,6 +123,7 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_on(
         await publisher.append(after, guard=0)
         await eventually(lambda: seen == [before.event_id, after.event_id])
         dead = await eventually(lambda: _dead_letter(stream), within=5)
+        assert dead is not None
         assert dead.data == data
         assert (dead.headers or {})["sendlog-consumer"] == "dispatcher"
         await eventually(lambda: subject.held == 0)
@@ -130,7 +131,8 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_on(
 
 
 async def _is_settled(stream: JetStreamContext) -> bool:
-    return (await stream.consumer_info(topology.LOG, "dispatcher")).num_ack_pending == 0
+    info = await stream.consumer_info(topology.LOG, "dispatcher")
+    return bool(info.num_ack_pending == 0)
 
 
 async def _dead_letter(stream: JetStreamContext) -> RawStreamMsg | None:

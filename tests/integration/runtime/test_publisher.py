@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.events import record, submission
+from shared.events.base import EventId
 from shared.runtime import appending, publisher
 from shared.runtime.log import Log
 from shared.runtime.publisher import Conflict, Publisher, Unconfirmed
@@ -66,7 +67,7 @@ async def test_a_refused_batch_is_told_apart_record_by_record(
     answers = await asyncio.gather(
         *(
             publisher.append(item, guard=0)
-            for item in [*fresh[:15], taken._replace(event_id="x"), *fresh[15:]]
+            for item in [*fresh[:15], taken._replace(event_id=EventId("x")), *fresh[15:]]
         ),
         return_exceptions=True,
     )
