@@ -11,7 +11,9 @@ from shared.runtime.delivery import Delivery
 from shared.runtime.log import Log
 
 BATCH: Final = 2000
-LINGER: Final = 0.05  # seconds, under load only: most emails' first events then come in one batch
+LINGER: Final = (
+    0.2  # seconds, under load only: an email that is sent at once is then one row version, not three
+)
 
 
 def build(log: Log, broker: NatsBroker, handlers: Handlers) -> Consumer:

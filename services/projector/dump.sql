@@ -1,11 +1,11 @@
 -- name: emails
 SELECT workspace, email_id, status, unified_status, created_at, scheduled_at, account_id, batch_id, from_address,
     subject, recipients, tags, state
-FROM projector.emails ORDER BY workspace, email_id
+FROM projector.emails ORDER BY email_id, workspace
 
 -- name: events
 SELECT workspace, email_id, event_id, type, occurred_at, causation, payload
-FROM projector.events ORDER BY workspace, email_id, event_id
+FROM projector.events ORDER BY email_id, workspace, event_id
 
 -- name: contents
-SELECT workspace, email_id, body FROM projector.contents ORDER BY workspace, email_id
+SELECT workspace, email_id, body FROM projector.contents ORDER BY email_id, workspace

@@ -68,12 +68,12 @@ async def rebuild(
 
 async def _emails(pool: asyncpg.Pool, workspace: str | None) -> AsyncIterator[list[archive.Key]]:
     """Yield the keys of all emails that have an archive, in order."""
-    last = (workspace or "", _NIL)
+    last = ("", _NIL)
     while True:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(SQL["walk"])
-            found = await connection.fetch(SQL["next_emails"], *last, workspace, 2 * PAGE)
-        keys = [(name, str(email_id)) for name, email_id in found]
+            found = await connection.fetch(SQL["next_emails"], last[1], last[0], workspace, 2 * PAGE)
+        keys = [(name, str(email_id)) for email_id, name in found]
         if not keys:
             return
         yield keys

@@ -5,9 +5,9 @@ SELECT count(*) FROM projector.events WHERE $1::text IS NULL OR workspace = $1
 SET LOCAL enable_hashagg = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off
 
 -- name: next_emails
-SELECT DISTINCT workspace, email_id FROM projector.events
-WHERE (workspace, email_id) > ($1, $2::uuid) AND ($3::text IS NULL OR workspace = $3)
-ORDER BY workspace, email_id
+SELECT DISTINCT email_id, workspace FROM projector.events
+WHERE (email_id, workspace) > ($1::uuid, $2) AND ($3::text IS NULL OR workspace = $3)
+ORDER BY email_id, workspace
 LIMIT $4
 
 -- name: read_rows

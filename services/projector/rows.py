@@ -86,15 +86,18 @@ def arrange(records: Iterable[record.Record]) -> list[Lane]:
     """
     lanes: dict[tuple[str, str], dict[str, record.Record]] = {}
     for item in records:
-        lane = lanes.setdefault((item.workspace, item.email_id), {})
+        lane = lanes.setdefault((item.email_id, item.workspace), {})
         known = lane.get(item.event_id)
         if known is None or item.sequence < known.sequence:
             lane[item.event_id] = item
-    for _, email_id in lanes:
+    for email_id, _ in lanes:
         # Another spelling of the same UUID would be another lane of the same row.
         if not is_email_id(email_id):
             raise NotAnEmail(f"{email_id!r} is not the id of an email")
-    return [Lane(*key, [lane[name] for name in sorted(lane)]) for key, lane in sorted(lanes.items())]
+    return [
+        Lane(workspace, email_id, [lane[name] for name in sorted(lane)])
+        for (email_id, workspace), lane in sorted(lanes.items())
+    ]
 
 
 def decode_state(data: bytes) -> fold.State:
