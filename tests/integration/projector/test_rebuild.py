@@ -2,18 +2,19 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 
-from services.projector import app, dump, rebuilding, store
+from services.projector import app, archive, dump, rebuilding, store
 from services.projector.settings import Settings
-from shared.events import record
+from shared.events import delivery, record
 from shared.runtime import log, topology
 from tests.controls import runtime
-from tests.controls.emails import a_request
+from tests.controls.emails import NOON, a_record, a_request
 from tests.controls.eventually import eventually
 from tests.integration.projector.conftest import empty
 from tests.integration.projector.histories import histories, mangled
@@ -96,6 +97,31 @@ async def test_a_rebuild_during_live_traffic_ends_with_the_rows_of_live_traffic(
     for item in await appending:
         await store.project(pool, [item])
     assert await dump.digest(pool) == rebuilt
+
+
+async def test_an_event_that_comes_while_its_email_is_rebuilt_is_not_lost(
+    pool: asyncpg.Pool, emails: log.Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = a_request()._replace(sequence=1)
+    await store.project(pool, [request])
+    await pool.execute("UPDATE projector.emails SET subject = 'wrong'")
+    sent = delivery.Sent(occurred_at=NOON, round=1, attempt=1)
+    coming: list[asyncio.Task[set[int]]] = []
+    read = archive.read
+
+    async def read_and_be_overtaken(connection: Any, keys: Sequence[archive.Key]) -> archive.History:
+        history = await read(connection, keys)
+        item = a_record(sent, email_id=request.email_id, sequence=2)
+        coming.append(asyncio.create_task(store.project(pool, [item])))
+        await asyncio.wait(coming, timeout=0.5)
+        return history
+
+    monkeypatch.setattr(archive, "read", read_and_be_overtaken)
+    await rebuilding.rebuild(pool, emails)
+    assert await coming[0] == {2}
+    row = await pool.fetchrow("SELECT status, subject FROM projector.emails")
+    assert row is not None
+    assert tuple(row) == ("sent", "Welcome")
 
 
 async def _is_settled(emails: log.Log) -> bool:

@@ -117,10 +117,15 @@ async def test_what_a_stopped_service_has_not_seen_is_not_trimmed(
         await eventually(lambda: _caught_up(client, *(durable.name for durable in others)), within=20)
         await _trim(trimmer)
         size = await reach.log_size(client)
-        assert 1 < size.first <= missed[-1]  # what everybody had seen went; what one had not is there
+        unseen = _meant_for(stopped, missed)
+        assert 1 < size.first <= min(unseen)  # what everybody had seen went; what one had not is there
+        await _fill(client, 0.99)
+        await _trim(trimmer)
+        assert (await reach.log_size(client)).first <= min(unseen)
+        await _fill(client, 0.01)
         async with _running(nats_url, EVERYBODY[stopped], pool) as seen_after:
             await eventually(lambda: _caught_up(client, stopped), within=20)
-        assert _meant_for(stopped, missed) <= {*seen_before, *seen_after}
+        assert unseen <= {*seen_before, *seen_after}
         await _trim(trimmer)
         assert (await reach.log_size(client)).first == missed[-3]  # the newest email
 
@@ -129,6 +134,14 @@ def _meant_for(name: str, sequences: list[int]) -> set[int]:
     """Return which of some traffic a consumer has to see: of each four records, those it asks for."""
     places = {"dispatcher": (0,), "scheduler": (1, 3), "projector": (0, 1, 2, 3)}[name]
     return {sequence for place, sequence in enumerate(sequences) if place % 4 in places}
+
+
+async def _fill(client: Client, full: float) -> None:
+    """Give the log so much room that it is that full."""
+    size = await reach.log_size(client)
+    config = (await client.jetstream().stream_info(topology.LOG)).config
+    config.max_bytes = int(size.bytes / full)
+    await client.jetstream().update_stream(config)
 
 
 async def test_what_waits_for_its_ack_is_not_trimmed(
@@ -195,11 +208,8 @@ async def test_the_hot_window_yields_to_a_log_that_fills_up(
     await _archive_everything(nats_url, pool, client, 100)
     hot = trimming.Trimmer(pool, client, hot=timedelta(hours=1), most=1000)
     await _trim(hot)
-    size = await reach.log_size(client)
-    assert size.records == 100
-    config = (await client.jetstream().stream_info(topology.LOG)).config
-    config.max_bytes = int(size.bytes / 0.8)
-    await client.jetstream().update_stream(config)
+    assert (await reach.log_size(client)).records == 100
+    await _fill(client, 0.8)
     await _trim(hot)
     size = await reach.log_size(client)
     assert 0.5 < size.full < 0.7
