@@ -140,9 +140,9 @@ LIMIT 1000
 
 -- name: postpone
 UPDATE scheduler.waiting w
-SET due_at = $3
+SET due_at = CASE WHEN w.state = 'waiting' THEN $3 ELSE w.due_at END
 FROM unnest($1::text[], $2::uuid[]) AS u(workspace, email_id)
-WHERE w.workspace = u.workspace AND w.email_id = u.email_id AND w.state = 'waiting'
+WHERE w.workspace = u.workspace AND w.email_id = u.email_id
 
 -- name: trim_done
 DELETE FROM scheduler.waiting
@@ -159,12 +159,15 @@ WHERE ctid = ANY (ARRAY(
 UPDATE scheduler.waiting
 SET expires_at = $2
 WHERE ctid = ANY (ARRAY(
-    SELECT w.ctid FROM scheduler.holds h
-    JOIN scheduler.waiting w ON w.workspace = h.workspace AND w.account_id = h.account_id
-    WHERE h.code IN ('account_disabled', 'account_deleted') AND h.until > $1
-      AND w.state = 'waiting' AND w.due_at <= $1 AND w.expires_at IS NULL
+    SELECT w.ctid FROM scheduler.holds h CROSS JOIN LATERAL (
+        SELECT w.ctid FROM scheduler.waiting w
+        WHERE w.workspace = h.workspace AND w.account_id = h.account_id AND w.state = 'waiting'
+          AND w.bulk IN (false, true) AND w.due_at <= $1 AND w.expires_at IS NULL
+        LIMIT 1000
+        FOR UPDATE SKIP LOCKED
+    ) w
+    WHERE h.code IN ('account_disabled', 'account_deleted', 'account_secret_unreadable') AND h.until > $1
     LIMIT 1000
-    FOR UPDATE OF w SKIP LOCKED
 ))
 
 -- The account was changed since: what it could not do then, it may be able to do now.

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 
 from deploy.local.ports import LOOPBACK, free_port
 from services.bootstrap.broker import consumer
-from services.scheduler import app, book
+from services.scheduler import absorbing, app, book, store
 from services.scheduler.agenda import Agenda
 from services.scheduler.flow import Flow
 from services.scheduler.handlers import Handlers
@@ -35,6 +35,7 @@ from tests.controls import emails, runtime
 from tests.controls.servers import Process, _answers
 
 DURABLE = topology.SCHEDULER
+STATEMENTS = Path(store.__file__).with_name("store.sql")
 
 
 def now() -> datetime:
@@ -135,6 +136,25 @@ def a_claim(item: record.Record, round_: int = 1, claim_id: str = "c") -> record
 def a_sent(item: record.Record, round_: int = 1) -> record.Record:
     """Return the outcome of a claim that went well."""
     return follow(item, delivery.Sent(occurred_at=now(), round=round_, attempt=1, claim_id="c"))
+
+
+def a_release(item: record.Record, round_: int = 1) -> record.Record:
+    """Return a release."""
+    return follow(
+        item, schedule.Released(occurred_at=now(), round=round_, expires_at=now() + timedelta(hours=72))
+    )
+
+
+def row_of(item: record.Record) -> Row:
+    """Return the row a record makes."""
+    row = absorbing.absorb(None, item)
+    assert row is not None
+    return row
+
+
+def later(seconds: float) -> datetime:
+    """Return the time in so many seconds."""
+    return now() + timedelta(seconds=seconds)
 
 
 def follow(item: record.Record, event: Event) -> record.Record:

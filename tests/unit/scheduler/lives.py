@@ -40,6 +40,22 @@ class Life:
             if item.event.name in SEEN and item.event.subject_tail() != "requested.now"
         ]
 
+    def causes(self, item: record.Record) -> list[record.Record]:
+        """Return the records a scheduler must have seen before this one could be, in log order."""
+        before = self.records[: self.records.index(item)]
+        releases = [at for at, found in enumerate(before) if isinstance(found.event, schedule.Released)]
+        waits = [self._waited_for(at) for at in releases]
+        return [found for found in waits if found in self.seen()]
+
+    def _waited_for(self, release: int) -> record.Record:
+        """Return the record whose wait the release ended."""
+        event = self.records[release].event
+        assert isinstance(event, schedule.Released)
+        for found in reversed(self.records[:release]):
+            if isinstance(found.event, delivery.Deferred) and found.event.round == event.round - 1:
+                return found
+        return self.records[0]
+
     def is_waiting(self) -> bool:
         """Say whether the email waits for the scheduler, by the fold that everyone shares."""
         round_, phase, _ = self.state.position
