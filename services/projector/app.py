@@ -11,7 +11,7 @@ import asyncpg
 from services.projector import chores, consumers, reach
 from services.projector.expiry import Sweeper
 from services.projector.handlers import Handlers
-from services.projector.health import broker_check, database_check
+from services.projector.health import broker_check, database_check, records_check
 from services.projector.settings import Connections, Settings
 from services.projector.trimming import Trimmer
 from shared.runtime import consumer, log, postgres, process, settings
@@ -31,8 +31,16 @@ async def connections(wanted: Connections) -> AsyncIterator[tuple[asyncpg.Pool, 
         await emails.open()
         yield pool, emails
     finally:
-        pool.terminate()
+        await _close(pool)
         await client.close()
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        async with asyncio.timeout(3):
+            await pool.close()
+    except (TimeoutError, *postgres.UNAVAILABLE):  # a database that does not answer is left without a word
+        pool.terminate()
 
 
 @asynccontextmanager
@@ -60,6 +68,7 @@ async def assemble(wanted: Settings) -> AsyncIterator[Handlers]:
         health = Health()
         health.add("broker", broker_check(emails))
         health.add("database", database_check(pool, handlers))
+        health.add("records", records_check(records))
         await health.serve(wanted.health_host, wanted.health_port)
         stack.push_async_callback(health.stop)
         yield handlers

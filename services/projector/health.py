@@ -7,6 +7,7 @@ import asyncpg
 
 from services.projector.handlers import Handlers
 from shared.runtime import postgres
+from shared.runtime.consumer import Consumer
 from shared.runtime.health import Check
 from shared.runtime.log import Log
 
@@ -34,5 +35,14 @@ def database_check(pool: asyncpg.Pool, handlers: Handlers) -> Check:
         except (asyncpg.PostgresError, *postgres.UNAVAILABLE) as error:
             return f"the database does not answer: {error!r}"
         return None
+
+    return check
+
+
+def records_check(records: Consumer) -> Check:
+    """Return the check of our own work: the last batch was handled without a fault."""
+
+    async def check() -> str | None:
+        return records.problem
 
     return check

@@ -135,6 +135,12 @@ class _Rebuild:
 
     async def refold(self, keys: list[archive.Key]) -> None:
         """Fold some emails from the archive, and write the rows that differ."""
+        try:
+            await self._refold(keys)
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            await self._refold(keys)
+
+    async def _refold(self, keys: list[archive.Key]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(store.SQL["plan"])
             await store.lock_or_make(connection, keys)

@@ -180,6 +180,8 @@ async def test_a_fault_of_ours_costs_no_record_and_does_not_hold_up_its_neighbou
         others = [item for item in records if item is not victim]
         await eventually(lambda: _passes(_rows_are_right(pool, others)), within=10)
         assert not await _is_settled(client)
+        _, checks = await asyncio.to_thread(_readyz, wanted.health_port)
+        assert "our fault" in checks["records"]
         broken[0] = False
         await eventually(lambda: _is_settled(client), within=20)
         await _rows_are_right(pool, records)
