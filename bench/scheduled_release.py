@@ -203,7 +203,7 @@ async def _until(client: Any, count: int, watch: Watch) -> None:
     while await _released(client) < count:
         watch.look()
         assert asyncio.get_running_loop().time() < deadline, "not released in time"
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(1)
 
 
 async def _released(client: Any) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,10 +18,11 @@ from bench import load
 from bench.figures import Row, quantile
 from deploy.local.ports import free_port
 from tests.controls.eventually import eventually
-from tests.controls.world import ROOT, Sink, World
+from tests.controls.world import ROOT, Sink, World, short_name
 
 TEXT = "A kilobyte of text, line by line, as a receipt has it.\n" * 17
 SEND = "/api/v1/emails/send"
+READERS = ("dispatcher", "scheduler", "projector")
 
 
 def requests(count: int, key: str, account: str | None = None, idempotent: bool = True) -> Iterator[bytes]:
@@ -40,11 +42,17 @@ def hello_requests(count: int) -> Iterator[bytes]:
 
 
 async def durable_accept(world: World, count: int) -> list[Row]:
-    """POST /emails/send at 64 connections against hello on the same server, and p99 at half load."""
+    """POST /emails/send at 64 connections against hello on the same server, and p99 at half load.
+
+    Accepting is measured alone: what is accepted waits in the log meanwhile, its readers stand still.
+    """
     port = free_port()
     hello = _hello(port)
+    readers = [pid for pid, command in world.pids().items() if short_name(command) in READERS]
     try:
         await _listening(port)
+        for pid in readers:
+            os.kill(pid, signal.SIGSTOP)
         gateway = world.ports["GATEWAY"]
         prepared = list(requests(count, world.key, idempotent=False))
         await load.closed_loop(port, hello_requests(2000), 64)
@@ -60,6 +68,8 @@ async def durable_accept(world: World, count: int) -> list[Row]:
         ratio, rate, base = sorted(ratios)[1], sorted(rates)[1], sorted(controls)[1]
         half = await load.at_rate(gateway, requests(int(rate * 2), world.key, idempotent=False), rate / 2)
     finally:
+        for pid in readers:
+            os.kill(pid, signal.SIGCONT)
         hello.terminate()
         hello.wait()
     return [

@@ -93,9 +93,9 @@ async def _whole_world(number: int) -> list[Verdict]:
         await asyncio.sleep(4 + number % 3)
         promised = dict(ledger.accepted)  # what was answered before the cut began
         # Still while the disk is copied: a copy of a moving disk shows no single instant.
-        _signal_all(world, signal.SIGSTOP)
+        world.signal_all(signal.SIGSTOP)
         await asyncio.to_thread(disk.cut)
-        _signal_all(world, signal.SIGKILL)
+        world.signal_all(signal.SIGKILL)
         load.cancel()
         await asyncio.gather(load, return_exceptions=True)
         await asyncio.sleep(1)
@@ -118,12 +118,6 @@ async def _whole_world(number: int) -> list[Verdict]:
             await asyncio.to_thread(world.stop)
     finally:
         await asyncio.to_thread(disk.remove)
-
-
-def _signal_all(world: World, number: signal.Signals) -> None:
-    for pid in sorted(world.pids()):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 async def _without_sync() -> list[Verdict]:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ class World:
             self._process.wait(60)
         if self._own:
             shutil.rmtree(self.home, ignore_errors=True)
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Signal every process of it; after SIGKILL nothing of it is left when this returns."""
+        for pid in sorted(self.pids()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if number is signal.SIGKILL and self._process:
+            self._process.wait()
 
     @property
     def supervisor_pid(self) -> int:
