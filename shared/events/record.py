@@ -59,6 +59,8 @@ def payload(event: Event) -> bytes:
 
 def rfc3339(at: datetime) -> str:
     """Return an aware time as RFC 3339 in UTC with `Z` and microseconds."""
+    if at.tzinfo is UTC:  # ours are: a tenth of what strftime takes
+        return f"{at.isoformat(timespec='microseconds')[:-6]}Z"
     try:
         at = at.astimezone(UTC)
     except OverflowError:  # a stranger's record, at the edge of time; it must still reach the dead letters
