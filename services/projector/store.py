@@ -20,7 +20,8 @@ from shared.runtime import postgres
 
 SQL: Final = postgres.statements(Path(__file__).with_name("store.sql"))
 STRETCH: Final = 4096
-SPLIT_FROM: Final = 512  # emails
+PIECE: Final = 200  # emails
+_PIECES: Final = 3
 CONTENT_DAYS: Final = 30
 _TRIES: Final = 20
 _AGAIN: Final = (
@@ -42,14 +43,12 @@ async def project(
     Order, repeats and concurrent callers do not matter. Raises: what asyncpg raises; nothing is written then.
     """
     lanes, keep = rows.arrange(records), timedelta(days=content_days)
-    if len(lanes) < SPLIT_FROM:
-        return await _write(pool, lanes, keep)
-    # Two transactions of different emails: one computes here while the database works on the other.
-    middle = len(lanes) // 2
-    halves = [_write(pool, half, keep) for half in (lanes[:middle], lanes[middle:])]
+    # Up to three transactions of different emails: one computes here while the database works on the others.
+    size = max(PIECE, -(-len(lanes) // _PIECES))
+    pieces = [_write(pool, lanes[at : at + size], keep) for at in range(0, len(lanes), size)]
     new: set[int] = set()
-    # Both end before an error is raised: nothing of this batch is under way after that.
-    for outcome in await asyncio.gather(*halves, return_exceptions=True):
+    # All end before an error is raised: nothing of this batch is under way after that.
+    for outcome in await asyncio.gather(*pieces, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
         new |= outcome
@@ -57,8 +56,6 @@ async def project(
 
 
 async def _write(pool: asyncpg.Pool, lanes: list[rows.Lane], keep: timedelta) -> set[int]:
-    if not lanes:
-        return set()
     for attempt in range(_TRIES):
         try:
             async with pool.acquire() as connection, connection.transaction():

@@ -52,10 +52,10 @@ async def test_a_row_is_the_fold_of_its_records(pool: asyncpg.Pool) -> None:
 
 
 async def test_a_batch_large_enough_to_be_split_is_written_whole(pool: asyncpg.Pool) -> None:
-    records = histories(seed=8, emails=store.SPLIT_FROM * 2)
+    records = histories(seed=8, emails=store.PIECE * 4)
     assert await store.project(pool, records) == {item.sequence for item in records}
     assert await store.project(pool, records) == set()
-    assert len(await _states(pool)) == store.SPLIT_FROM * 2
+    assert len(await _states(pool)) == store.PIECE * 4
 
 
 @pytest.mark.parametrize("seed", range(3))
