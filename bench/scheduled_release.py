@@ -32,16 +32,15 @@ from shared.runtime.configuration import Account, Limits, Smtp
 from tests.controls import runtime, scheduling, servers
 from tests.controls.eventually import eventually
 
-ACCOUNTS = 128
 PUNCTUAL_RATE, PUNCTUAL_SECONDS = 2000, 15
 CHUNK = 10_000
 BODY = "A line of a receipt, as they are.\n" * 30
 
 
-def rows(count: int, first: datetime, per_second: float) -> Iterator[Row]:
+def rows(count: int, first: datetime, per_second: float, accounts: int) -> Iterator[Row]:
     """Return waiting rows, one after another due from `first` on (0: all at once)."""
     for number in range(count):
-        account = AccountId(f"account-{number % ACCOUNTS}")
+        account = AccountId(f"account-{number % accounts}")
         email_id = str(uuid.uuid4())
         due = first + timedelta(seconds=number / per_second if per_second else 0)
         mail = email.Email(
@@ -74,11 +73,11 @@ async def fill(database_url: str, made: Iterator[Row]) -> None:
                 await tx.copy(chunk)
 
 
-async def accounts(client: Any) -> None:
+async def write_accounts(client: Any, count: int) -> None:
     """Write the accounts: 512 connections are a credit of 1,024."""
     bucket = Bucket(client, topology.ACCOUNTS, Account)
     now = datetime.now(UTC)
-    for number in range(ACCOUNTS):
+    for number in range(count):
         name = f"account-{number}"
         account = Account(
             id=name,
@@ -110,7 +109,7 @@ async def releases(client: Any, count: int) -> list[tuple[datetime, datetime]]:
     return found
 
 
-async def measure(waiting: int, burst: int, answer: bool) -> dict[str, float]:
+async def measure(waiting: int, burst: int, accounts: int, answer: bool) -> dict[str, float]:
     """Run one scheduler on servers of its own and return the figures."""
     home = servers.own_directory()
     broker, postgres = servers.NatsServer(home), servers.PostgresServer(home, durable=True)
@@ -122,9 +121,9 @@ async def measure(waiting: int, burst: int, answer: bool) -> dict[str, float]:
         await runtime.bootstrap(broker.url)
         await database.migrate(postgres.url, None)
         client = await log.connect(broker.url, "bench")
-        await accounts(client)
+        await write_accounts(client, accounts)
         tomorrow = datetime.now(UTC) + timedelta(days=1)
-        await fill(postgres.url, rows(max(0, waiting - burst - punctual), tomorrow, 1000))
+        await fill(postgres.url, rows(max(0, waiting - burst - punctual), tomorrow, 1000, accounts))
         process = scheduling.SchedulerProcess(home, broker.url, postgres.url)
         await asyncio.to_thread(process.start)
         if answer:
@@ -132,9 +131,9 @@ async def measure(waiting: int, burst: int, answer: bool) -> dict[str, float]:
                 sys.executable, "-m", "bench.scheduled_release", "--answering", broker.url
             )
         watch = Watch(process.pid)
-        first = await _fill_due(postgres.url, burst, 0)
+        first = await _fill_due(postgres.url, burst, 0, accounts)
         await _until(client, burst, watch)
-        second = await _fill_due(postgres.url, punctual, PUNCTUAL_RATE)
+        second = await _fill_due(postgres.url, punctual, PUNCTUAL_RATE, accounts)
         await _until(client, burst + punctual, watch)
         watch.look()
         found = await releases(client, burst + punctual)
@@ -189,10 +188,10 @@ class Watch:
         }
 
 
-async def _fill_due(url: str, count: int, per_second: float) -> datetime:
+async def _fill_due(url: str, count: int, per_second: float, accounts: int) -> datetime:
     """Insert rows that are due from a moment on soon after the last is in; return that moment."""
     start = datetime.now(UTC) + timedelta(seconds=5 + count / 5_000)
-    await fill(url, rows(count, start, per_second))
+    await fill(url, rows(count, start, per_second, accounts))
     assert datetime.now(UTC) < start, "filling took longer than planned"
     return start
 
@@ -237,6 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scheduled_release", description=__doc__)
     parser.add_argument("--waiting", type=int, default=200_000)
     parser.add_argument("--burst", type=int, default=50_000, help="how many of them are due at one moment")
+    parser.add_argument("--accounts", type=int, default=128)
     parser.add_argument("--answer", action="store_true", help="let outcomes come back from a second process")
     parser.add_argument("--answering", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one line of JSON only")
@@ -244,7 +244,7 @@ def main() -> None:
     if options.answering:
         uvloop.run(answer_for_ever(options.answering))
         return
-    found = uvloop.run(measure(options.waiting, options.burst, options.answer))
+    found = uvloop.run(measure(options.waiting, options.burst, options.accounts, options.answer))
     if options.json:
         print(json.dumps(found))
         return

@@ -14,6 +14,8 @@ from typing import Final
 from services.scheduler.row import Lane
 
 LOOK_AT_LEAST_EVERY: Final = 1.0
+# Outcomes come in bunches: one look for a bunch costs as much as one for each of them.
+GATHER: Final = 0.02
 
 
 class Agenda:
@@ -38,11 +40,15 @@ class Agenda:
         self._push(lane)
 
     def free(self, lane: Lane) -> None:
-        """End the lane's rest: something of it came back. Without a rest there is nothing to look at."""
+        """Cut the lane's rest short: something of it came back, and what comes with it is waited for.
+
+        Without a rest there is nothing to look at that is not known already.
+        """
         if lane in self._busy:
             self._freed.add(lane)
-        if self._rests.pop(lane, None) is not None and lane in self._wake:
-            self._push(lane)
+        soon = asyncio.get_running_loop().time() + GATHER
+        if self._rests.get(lane, soon) > soon:
+            self._rest(lane, soon)
 
     def rested(self) -> list[Lane]:
         """Return the lanes that are left alone for a while."""
@@ -66,11 +72,11 @@ class Agenda:
     def done(self, lane: Lane, *, at: datetime | None = None, rest: float = 0.0) -> None:
         """Give a lane back: look again at `at`, and not within `rest` seconds unless something comes back."""
         self._busy.discard(lane)
-        if rest > 0 and lane not in self._freed:
-            self._rests[lane] = asyncio.get_running_loop().time() + rest
-            heapq.heappush(self._ends, (self._rests[lane], lane))
-            self._changed.set()
-        self._freed.discard(lane)
+        if lane in self._freed:
+            self._freed.discard(lane)
+            rest = min(rest, GATHER)
+        if rest > 0:
+            self._rest(lane, asyncio.get_running_loop().time() + rest)
         if at is not None:
             self._wake[lane] = min(at, self._wake.get(lane, at))
         if lane in self._wake:
@@ -82,6 +88,12 @@ class Agenda:
             if lane in self._busy:
                 self._freed.discard(lane)
                 self.done(lane, at=self._clock(), rest=rest)
+
+    def _rest(self, lane: Lane, until: float) -> None:
+        self._rests[lane] = until
+        heapq.heappush(self._ends, (until, lane))
+        if self._ends[0][1] == lane:
+            self._changed.set()
 
     def _push(self, lane: Lane) -> None:
         if lane in self._busy or lane in self._rests:

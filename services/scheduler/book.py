@@ -39,10 +39,11 @@ async def absorb(tx: Transaction, items: Mapping[Key, Sequence[Record]], *, whol
         rows = await tx.lock(left)
         changes = _decide(rows, left, done.lacking, whole=whole)
         fresh = {change.new.key: change.new for change in changes if change.old is None}
-        changed = [change for change in changes if change.old is not None]
-        await tx.update([change.new for change in changed])
+        changed = [(old, new) for old, new in changes if old is not None]
+        await tx.update([new for _, new in changed if new.state == WAITING])
+        await tx.end_waits((old, new) for old, new in changed if new.state != WAITING)
         inserted = await tx.insert(list(fresh.values()))
-        done.changes.extend(changed)
+        done.changes.extend(Change(old, new) for old, new in changed)
         done.changes.extend(Change(None, fresh[key]) for key in inserted)
         left = {key: left[key] for key in fresh if key not in inserted}
     return done

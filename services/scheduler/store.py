@@ -76,9 +76,9 @@ class Transaction:
             await self._connection.execute(_SQL["update_rows"], *_columns(_sorted_values(rows), len(COLUMNS)))
 
     async def end_waits(self, ended: Iterable[tuple[Row, Row]]) -> set[str]:
-        """Write what a release or an expiry changes of rows (as fetched, as they are now).
+        """Write rows back that wait no longer (as they were read, as they are now).
 
-        Returns the emails whose row was still as it was fetched; nothing is written of the others.
+        Returns the emails whose row was still as it was read; nothing is written of the others.
         """
         values = sorted(
             (

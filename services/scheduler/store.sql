@@ -31,7 +31,7 @@ FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $
           expires_at, released_at, reason, payload)
 WHERE w.workspace = u.workspace AND w.email_id = u.email_id
 
--- What a release or an expiry changes of a row that is still as it was fetched; it waits no longer.
+-- What waits no longer, if the row is still as it was read.
 -- name: end_waits
 UPDATE scheduler.waiting w
 SET state = u.state, sequence = u.sequence, proven = true, round = u.round, expires_at = u.expires_at,
