@@ -4,7 +4,7 @@ A refusal at AUTH, and whatever happens before MAIL, is the account's fault: the
 attempt is burnt. What happens after the final dot without an answer is decided by the account's policy.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -42,8 +42,14 @@ def _category(outcome: Outcome) -> str:
     return rfc3463.classify(final.code, final.enhanced, final.text, outcome.phase).category
 
 
-def conclude(claim: Claim, outcome: Outcome, now: datetime, jitter: float) -> delivery.Outcome:
-    """Return the event this attempt comes to. `jitter` is within [-1, 1]."""
+def conclude(
+    claim: Claim, outcome: Outcome, now: datetime, jitter: float, account_wait: timedelta
+) -> delivery.Outcome:
+    """Return the event this attempt comes to. `jitter` is within [-1, 1].
+
+    `account_wait` is how long to leave the account alone when the fault is its own: no attempt was
+    made for this email, so the schedule of attempts says nothing about it.
+    """
     waits = is_accounts_fault(outcome)
     results = tuple(_result(reply, outcome, waits) for reply in outcome.replies)
     common: dict[str, Any] = {
@@ -57,7 +63,9 @@ def conclude(claim: Claim, outcome: Outcome, now: datetime, jitter: float) -> de
     if outcome.ambiguous and claim.at_most_once:
         return delivery.Unconfirmed(**common, reason=reasons.UNCONFIRMED)
     if any(result.status == "deferred" for result in results):
-        return _deferred(claim, outcome, common, results, now, jitter, waits)
+        attempts = claim.attempt - 1 if waits else claim.attempt
+        at = now + account_wait if waits else decisions.next_attempt(now, attempts, jitter, _hint(outcome))
+        return _deferred(claim, outcome, common, results, attempts, at)
     earlier = claim.stand.results
     if any(result.status == "sent" for result in (*results, *earlier)):
         return delivery.Sent(**common)
@@ -69,15 +77,11 @@ def _deferred(
     outcome: Outcome,
     common: dict[str, Any],
     results: tuple[RecipientResult, ...],
-    now: datetime,
-    jitter: float,
-    accounts_fault: bool,
+    attempts: int,
+    at: datetime,
 ) -> delivery.Deferred:
     stand = claim.stand
-    attempts = claim.attempt - 1 if accounts_fault else claim.attempt
-    hints = (rfc3463.retry_after(reply.text) for reply in outcome.replies if 400 <= reply.code < 500)
-    hint = max((hint for hint in hints if hint), default=None)
-    at = decisions.next_attempt(now, attempts, jitter, hint)
+    now: datetime = common["occurred_at"]
     return delivery.Deferred(
         **(common | {"attempt": attempts}),
         reason=_reason(outcome, results, "deferred"),
@@ -88,6 +92,11 @@ def _deferred(
         results=merge(stand.results, results),
         email=stand.email,
     )
+
+
+def _hint(outcome: Outcome) -> timedelta | None:
+    hints = (rfc3463.retry_after(reply.text) for reply in outcome.replies if 400 <= reply.code < 500)
+    return max((hint for hint in hints if hint), default=None)
 
 
 def merge(

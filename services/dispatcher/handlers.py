@@ -203,7 +203,8 @@ class Handlers:
             logger.warning("hold_lapsed", email_id=delivery.record.email_id)
             delivery.leave()
             return
-        event = conclusion.conclude(claim, outcome, _now(), random.uniform(-1, 1))
+        wait = timedelta(seconds=lane.leave_alone(_monotonic()))
+        event = conclusion.conclude(claim, outcome, _now(), random.uniform(-1, 1), wait)
         event = _with_our_addresses(event, claim.stand.waiting())
         event_id = str(uuid.uuid5(_OUTCOMES, claim.claim_id))
         lane.finished()

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Final
 
 from services.dispatcher import limits
-from services.dispatcher.breaker import Breaker
+from services.dispatcher.breaker import FIRST_PAUSE, Breaker
 from services.dispatcher.leases import Lease
 from services.dispatcher.pool import Pool
 from shared.runtime import topology
@@ -120,6 +120,10 @@ class Lane:
         """Return how many may be claimed at once: those in transmission and the next half second's."""
         ahead = self._rate.per_second(time.monotonic()) // 2
         return self.connections + max(self.connections, ahead)
+
+    def leave_alone(self, now: float) -> float:
+        """Return for how many seconds nothing should be tried after a fault of the account's own."""
+        return max(FIRST_PAUSE, self.breaker.retry_at - now)
 
     def is_idle(self, now: float) -> bool:
         """Say whether nothing happened here for a while."""
