@@ -1,13 +1,24 @@
 """A broker and a database that are set up for a scheduler, and a publisher beside it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 
+from deploy.local import servers
 from services.bootstrap import database as schemas
+from services.scheduler import tidying
 from shared.runtime import log
 from shared.runtime.publisher import Publisher
 from tests.controls import runtime
+from tests.controls.servers import PostgresServer
+
+
+@pytest.fixture(autouse=True)
+def _tidies_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits five seconds for a scheduler of this process to tidy up."""
+    monkeypatch.setattr(tidying, "TIDY_EVERY", 0.3)
 
 
 @pytest.fixture
@@ -17,11 +28,24 @@ async def nats_url(clean_nats: str) -> str:
     return clean_nats
 
 
+@pytest.fixture(scope="package")
+def _migrated(_postgres: PostgresServer) -> Iterator[str]:
+    """URL of a database with all schemas, one for all tests of the scheduler."""
+    server = _postgres.postgres
+    servers.create_database(server, "scheduler", template="template0")
+    url = server.url(database="scheduler")
+    asyncio.run(schemas.migrate(url, None))
+    yield url
+    servers.drop_database(server, "scheduler")
+
+
 @pytest.fixture
-async def database_url(database: str) -> str:
-    """URL of a migrated database."""
-    await schemas.migrate(database, None)
-    return database
+async def database_url(_migrated: str) -> str:
+    """URL of a migrated database without a row."""
+    connection = await asyncpg.connect(_migrated)
+    await connection.execute("TRUNCATE scheduler.waiting, scheduler.lanes, scheduler.holds")
+    await connection.close()
+    return _migrated
 
 
 @pytest.fixture
