@@ -73,6 +73,23 @@ async def test_records_in_any_order_end_in_the_same_table(
         assert states.get(email_id, "none") == state, email_id
 
 
+async def test_a_late_retry_of_a_mail_that_was_sent_meanwhile_never_waits(
+    world: World, nats_url: str, database_url: str
+) -> None:
+    """The stalled dispatcher's `sent` left no trace; once it is trimmed, nothing would stop the heir's retry."""
+    _, publisher = world
+    item = a_request()
+    hour = now() + timedelta(hours=1)
+    deferral = a_deferral(item, 2, code="450", claim_id="heir", next_attempt_at=hour)
+    story = [item, a_claim(item, 1, "c"), a_claim(item, 2, "heir"), a_sent(item, 1), deferral]
+    *_, sent, deferred = await tell(publisher, *story)
+    async with scheduling.handling(nats_url, database_url) as handle:
+        await handle([sent])
+        assert await scheduling.states(database_url)
+        await handle([deferred])
+        assert await scheduling.states(database_url, "done")
+
+
 def _life(item: record.Record, kind: int) -> list[record.Record]:
     """Return what follows a request: some way to an end, or to a wait."""
     hour = now() + timedelta(hours=1)

@@ -68,7 +68,7 @@ class Life:
         return self.state.scheduled_at if self.state.release == "at" else NOON
 
     def _step(self) -> None:
-        may = [self._late] if self._claims else []
+        may = [self._outcome] if self._claims else []
         if self.is_waiting():
             may += [self._release, self._cancel]
         elif not status.is_final(self.state):
@@ -80,7 +80,7 @@ class Life:
 
     def _of_a_holder(self) -> list[Callable[[], None]]:
         if self.state.claim_round == status.latest_round(self.state):
-            return [self._outcome, self._take_over]
+            return [self._outcome, self._take_over] if self._claims else [self._take_over]
         return [self._claim, self._claim, self._no_slot]
 
     def _say(self, event: Event) -> None:
@@ -118,10 +118,10 @@ class Life:
         self._sending(status.latest_round(self.state))
 
     def _take_over(self) -> None:
-        self._claims.append(self.state.claim_round)
         self._sending(status.latest_round(self.state) + 1)
 
     def _sending(self, round_: int) -> None:
+        self._claims.append(round_)
         event = delivery.Sending(
             occurred_at=NOON, round=round_, attempt=round_, claim_id=f"claim-{round_}", account_id=ACCOUNT
         )
@@ -131,10 +131,8 @@ class Life:
         self._defer(status.latest_round(self.state), None)
 
     def _outcome(self) -> None:
-        self._conclude(self.state.claim_round)
-
-    def _late(self) -> None:
-        self._conclude(self._claims.pop())
+        """Let any dispatcher with a claim say what came of it, the heir or the stalled one."""
+        self._conclude(self._claims.pop(self.dice.randrange(len(self._claims))))
 
     def _conclude(self, round_: int) -> None:
         if self.dice.random() < 0.6:

@@ -25,12 +25,13 @@ def consume(row: Row | None, item: record.Record, life: Life) -> Row | None:
 
 
 def arrivals(life: Life, order: int) -> list[record.Record]:
-    """Return what comes to the consumer, each twice, in any order that can be.
+    """Return what comes to the consumer, each once or twice, in any order that can be.
 
     Whatever follows a release comes after what made the row wait for it: the table had it by then.
     """
-    arriving = life.seen() * 2
-    random.Random(order).shuffle(arriving)
+    dice = random.Random(order)
+    arriving = [item for item in life.seen() for _ in range(dice.choice((1, 1, 2)))]
+    dice.shuffle(arriving)
     possible: list[record.Record] = []
     for item in arriving:
         for cause in life.causes(item):
