@@ -1,21 +1,26 @@
 """Secrets at rest: AES-256-GCM under a keyring file, bound to the workspace and account they belong to.
 
-The keyring is a 0600 file (or a mounted secret) outside the log: JSON `{"current": id, "keys": {id:
+The keyring is a file outside the log, mode 0600 (a mounted secret 0640): JSON `{"current": id, "keys": {id:
 base64 of 32 bytes}}`. Rotation adds a key and makes it current; old ones stay for reading.
 """
 
 import base64
 import os
+import re
 import secrets
+from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+_NUMBERED: Final = re.compile(r"k[0-9]{1,9}")
+
 
 class KeyringError(Exception):
-    """The keyring is missing, readable by others, damaged, or lacks the key a secret was sealed with."""
+    """The keyring is missing, open to others, damaged, or lacks the key a secret was sealed with."""
 
 
 class _File(msgspec.Struct):
@@ -67,8 +72,11 @@ def load(path: Path) -> Keyring:
         data = path.read_bytes()
     except OSError as error:
         raise KeyringError(f"keyring: {error}") from error
-    if mode & 0o007:
-        raise KeyringError(f"keyring: {path} is readable by everyone; chmod 600 {path}")
+    if mode & 0o037:  # a mounted secret is read through its group
+        raise KeyringError(
+            f"keyring: {path} has mode {mode & 0o777:o}, so others than its owner can use it; chmod 600 {path} "
+            "(640 lets its group read it, nothing more)"
+        )
     try:
         return Keyring(msgspec.json.decode(data, type=_File))
     except msgspec.MsgspecError as error:
@@ -85,9 +93,15 @@ def create(path: Path) -> None:
 def rotate(path: Path) -> str:
     """Add a key, make it current, return its id; secrets sealed before stay readable."""
     content = msgspec.json.decode(path.read_bytes(), type=_File)
-    key_id = f"k{len(content.keys) + 1}"
+    key_id = _unused_id(content.keys)
     _write(path, _File(current=key_id, keys={**content.keys, key_id: secrets.token_bytes(32)}))
     return key_id
+
+
+def _unused_id(keys: Collection[str]) -> str:
+    """Return the id after the highest: counting the keys would meet one again once an old one is dropped."""
+    numbers = [int(key_id[1:]) for key_id in keys if _NUMBERED.fullmatch(key_id)]
+    return f"k{max(numbers, default=0) + 1}"
 
 
 def _write(path: Path, content: _File) -> None:
