@@ -49,14 +49,15 @@ _REFUSED: tuple[tuple[Network, str], ...] = tuple(
         ("fe80::/10", "link-local"),
         ("fec0::/10", "site-local"),
         ("ff00::/8", "multicast"),
+        ("64:ff9b:1::/48", "local NAT64"),
         ("2001:db8::/32", "documentation"),
         ("3fff::/20", "documentation"),
         ("2001::/23", "reserved"),
     )
 )
-_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
+_V4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_GLOBAL_V6 = (ipaddress.IPv6Network("2000::/3"), _NAT64, _V4_MAPPED)
 _V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
@@ -105,18 +106,16 @@ async def resolve(host: str, port: int, allowed: Networks) -> list[Checked]:
 
 def refusal(address: Address, allowed: Networks) -> str | None:
     """Return the word for why users may not make us connect there, or None."""
-    inner = _embedded(address)
-    if _inside(address, allowed) or (inner and all(_inside(v4, allowed) for v4 in inner)):
+    if _inside(address, allowed):
         return None
-    for v4 in inner:
-        if word := refusal(v4, allowed):
-            return f"{word}, embedded"
-    if inner:
-        return None
+    for v4 in _embedded(address):
+        if word_inside := refusal(v4, allowed):
+            return f"{word_inside}, embedded"
+    # What it holds may be fine and it still lead elsewhere: whoever is on our link takes any interface id.
     for network, word in _REFUSED:
         if address in network:
             return word
-    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_V6:
+    if isinstance(address, ipaddress.IPv6Address) and not any(address in net for net in _GLOBAL_V6):
         return "reserved"
     return None
 
@@ -136,7 +135,7 @@ def _embedded(address: Address) -> tuple[ipaddress.IPv4Address, ...]:
     if address.teredo:
         return address.teredo
     number = int(address)
-    translated = address in _NAT64 or address in _NAT64_LOCAL
+    translated = address in _NAT64
     compatible = address in _V4_COMPATIBLE and number > 1
     isatap = (number >> 32) & 0xFFFFFFFF in _ISATAP
     if translated or compatible or isatap:

@@ -52,16 +52,27 @@ ROWS = [
     ("::10.0.0.1", "private, embedded"),
     ("64:ff9b::10.0.0.1", "private, embedded"),
     ("64:ff9b::a9fe:a9fe", "cloud metadata, embedded"),
-    ("64:ff9b:1::127.0.0.1", "loopback, embedded"),
+    ("64:ff9b:1::127.0.0.1", "local NAT64"),
+    ("64:ff9b:1::8.8.8.8", "local NAT64"),
+    ("64:ff9b:1:7f00:0:100::", "local NAT64"),
     ("2002:7f00:1::", "loopback, embedded"),
     ("2002:0a00:0001::1", "private, embedded"),
     ("2001:0:0a00:1::", "private, embedded"),  # Teredo: the server's address
     ("2001:0:808:808:0:0:80ff:fffe", "loopback, embedded"),  # Teredo: the client's, inverted
     ("2a00:1450::5efe:10.0.0.1", "private, embedded"),  # ISATAP
     ("2a00:1450::200:5efe:127.0.0.1", "loopback, embedded"),
+    ("fe80::5efe:808:808", "link-local"),  # what ISATAP holds is public, the address is not
+    ("fd00:1::5efe:808:808", "private"),
+    ("fd00:1::200:5efe:808:808", "private"),
+    ("ff02::5efe:808:808", "multicast"),
+    ("2001:db8::5efe:808:808", "documentation"),
+    ("100::5efe:808:808", "reserved"),
+    ("2001:0:808:808::f7f7:f7f7", "reserved"),  # Teredo between public addresses
+    ("::808:808", "reserved"),
 ]
 GOOD = ["8.8.8.8", "1.1.1.1", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "169.253.0.1"]
 GOOD += ["2606:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"]
+GOOD += ["2a00:1450::5efe:808:808"]
 
 
 @pytest.mark.parametrize(("address", "word"), ROWS)
@@ -88,6 +99,11 @@ async def test_the_operators_networks_are_allowed_all_the_same(host: str) -> Non
     allowed = outgoing.parse_networks("127.0.0.0/8, ::1 10.1.0.0/16")
     (checked,) = await outgoing.resolve(host, 25, allowed)
     assert outgoing.refusal(ipaddress.ip_address(checked[1]), allowed) is None
+
+
+def test_an_allowed_network_inside_an_address_does_not_allow_the_address() -> None:
+    allowed = outgoing.parse_networks("10.1.0.0/16")
+    assert outgoing.refusal(ipaddress.ip_address("fe80::5efe:10.1.0.1"), allowed) == "link-local"
 
 
 async def test_an_allowed_network_allows_nothing_beside_it() -> None:
