@@ -5,7 +5,7 @@ line than the client's own text can. All problems are collected, each with its p
 """
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.gateway.emails import fields, identifiers, rendering, times
 from services.gateway.errors import Problem
@@ -17,6 +17,7 @@ MAX_TAGS: Final = 10
 MAX_TAG: Final = 64
 MAX_METADATA: Final = 50
 LARGE: Final = 64 * 1024
+_VALUE: Final = 8  # what a value counts as besides its text, in characters
 _NUL: Final = "must not contain a NUL character"
 
 
@@ -49,6 +50,7 @@ class Checker:
         self.send = send
         self.problems = problems
         self.templates: list[Problem] = []
+        self._work = rendering.Work()
         self._path = path
         self._wrong = {problem.path for problem in problems}
         self._recipients: set[str] = set()
@@ -161,7 +163,7 @@ class Checker:
         if self.send.variables is None:
             return source
         try:
-            return rendering.render(source, self.send.variables, html=field == "html")
+            return rendering.render(source, self.send.variables, html=field == "html", work=self._work)
         except rendering.TemplateError as error:
             self.templates.append(Problem(f"{self._path}.{field}", str(error)))
             return source
@@ -207,4 +209,19 @@ class Checker:
 
 def is_large(send: fields.Send) -> bool:
     """Say whether checking this object may take long enough that other requests would notice."""
-    return len(send.html or "") + len(send.text or "") > LARGE
+    size = len(send.html or "") + len(send.text or "")
+    return size > LARGE or (send.variables is not None and _reaches(send.variables, LARGE - size))
+
+
+def _reaches(value: Any, size: int) -> bool:
+    """Say whether a JSON value is longer than this, looking no further than needed to know."""
+    waiting = [value]
+    while waiting and size >= 0:
+        item = waiting.pop()
+        size -= _VALUE + (len(item) if isinstance(item, str) else 0)
+        if isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            size -= sum(map(len, item))
+            waiting.extend(item.values())
+    return size < 0

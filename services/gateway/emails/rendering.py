@@ -2,12 +2,12 @@
 
 The template is a client's text and runs in our process, so everything that could loop, call, compute or
 reach Python is refused by walking the parsed tree: statements, calls, operators, tests, names and
-attributes with a leading underscore, filters that are not listed. What is left is linear in its input,
-and its output is bounded.
+attributes with a leading underscore, filters that are not listed. What is left is linear in what its
+filters read, which is bounded by one budget for all texts of an email, and its output is bounded.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,7 +18,10 @@ MAX_OUTPUT: Final = 1024 * 1024
 MAX_EXPRESSIONS: Final = 500
 MAX_TOKENS: Final = 20_000
 MAX_FILTERS: Final = 5
+MAX_WORK: Final = 4 * 1024 * 1024
 FILTERS: Final = frozenset({"default", "d", "upper", "lower", "capitalize", "title", "trim", "escape", "e"})
+_FREE: Final = frozenset({"default", "d"})  # they look at no character of their value
+_WORK: Final = "_work"  # no name in a template may begin with an underscore
 _LONG_NUMBER: Final = re.compile(r"(?<![\d_.])[\d_.]{1000}")
 _RESERVED: Final = frozenset({"self", "super", "caller", "loop", "varargs", "kwargs"})
 _ALLOWED: Final = (
@@ -35,6 +38,19 @@ _ALLOWED: Final = (
 
 class TemplateError(ValueError):
     """A template that cannot be rendered with these variables; the text says where and why."""
+
+
+class Work:
+    """What the filters in the texts of one email may still read, in characters."""
+
+    def __init__(self, left: int = MAX_WORK) -> None:
+        self._left = left
+
+    def charge(self, size: int) -> None:
+        """Take off what a filter is about to read. Raises: TemplateError."""
+        self._left -= size
+        if self._left < 0:
+            raise TemplateError(f"the filters in one email may read at most {MAX_WORK} characters together")
 
 
 class _Environment(sandbox.ImmutableSandboxedEnvironment):
@@ -64,12 +80,28 @@ def _spelled(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the filter with what it reads charged, and kept from Python's own spelling of a value."""
+
+    @jinja2.pass_context
+    def charging(context: jinja2.runtime.Context, value: Any) -> Any:
+        spelled = _spelled(value)
+        context[_WORK].charge(len(spelled) if isinstance(spelled, str) else 1)
+        return function(spelled)
+
+    return charging
+
+
 def _environment(escaping: bool) -> _Environment:
     made = _Environment(
         autoescape=escaping, undefined=jinja2.StrictUndefined, finalize=_spelled, keep_trailing_newline=True
     )
     made.globals.clear()
-    made.filters = {name: function for name, function in made.filters.items() if name in FILTERS}
+    made.filters = {
+        name: function if name in _FREE else _charged(function)
+        for name, function in made.filters.items()
+        if name in FILTERS
+    }
     return made
 
 
@@ -77,8 +109,10 @@ _PLAIN: Final = _environment(escaping=False)
 _HTML: Final = _environment(escaping=True)
 
 
-def render(source: str, variables: Mapping[str, Any], *, html: bool) -> str:
+def render(source: str, variables: Mapping[str, Any], *, html: bool, work: Work) -> str:
     """Return the source with the variables' values in place, escaped for HTML where `html` says so.
+
+    `work` is shared by all texts of an email.
 
     Raises: TemplateError.
     """
@@ -89,7 +123,7 @@ def render(source: str, variables: Mapping[str, Any], *, html: bool) -> str:
     if missing:
         raise TemplateError(f"{_listed(missing)} missing from variables")
     try:
-        return _bounded(template.generate(variables))
+        return _bounded(template.generate({**variables, _WORK: work}))
     except jinja2.UndefinedError as error:
         raise TemplateError(f"variables have no value for this: {error.message}") from error
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from services.gateway.emails import rendering
+from services.gateway.emails import draft, fields, rendering
 from tests.unit.gateway.emails.requests import accepted, check, paths
 
 VARIABLES = {
@@ -28,10 +28,11 @@ VARIABLES = {
         ("{{ order.absent | default(name) }}", "<Ann & Bob>"),
         ("no template, only } and { and a line\n", "no template, only } and { and a line\n"),
         ("{# a comment #}x", "x"),
+        ("{{ nothing | upper }}/{{ yes | e }}", "/true"),
     ],
 )
 def test_an_expression_is_replaced_by_its_value(source: str, expected: str) -> None:
-    assert rendering.render(source, VARIABLES, html=False) == expected
+    assert rendering.render(source, VARIABLES, html=False, work=rendering.Work()) == expected
 
 
 def test_values_are_escaped_in_html_only() -> None:
@@ -94,7 +95,7 @@ def test_a_missing_variable_is_named_with_the_part_that_needs_it() -> None:
 )
 def test_whatever_could_loop_call_or_compute_is_refused(source: str) -> None:
     with pytest.raises(rendering.TemplateError):
-        rendering.render(source, VARIABLES, html=False)
+        rendering.render(source, VARIABLES, html=False, work=rendering.Work())
 
 
 @pytest.mark.parametrize("attribute", ["upper", "items", "keys", "format", "real"])
@@ -102,7 +103,7 @@ def test_a_dot_never_reaches_a_method_of_python(attribute: str) -> None:
     values: list[object] = ["text", {}, [], 5]
     for value in values:
         with pytest.raises(rendering.TemplateError):
-            rendering.render(f"{{{{ a.{attribute} }}}}", {"a": value}, html=False)
+            rendering.render(f"{{{{ a.{attribute} }}}}", {"a": value}, html=False, work=rendering.Work())
 
 
 @pytest.mark.parametrize(
@@ -121,10 +122,40 @@ def test_a_dot_never_reaches_a_method_of_python(attribute: str) -> None:
 def test_a_megabyte_of_malice_is_refused_within_a_second(source: str) -> None:
     began = time.process_time()
     with pytest.raises(rendering.TemplateError):
-        rendering.render(source, {"a": "x"}, html=True)
+        rendering.render(source, {"a": "x"}, html=True, work=rendering.Work())
     assert time.process_time() - began < 1
 
 
 def test_a_small_template_cannot_make_a_large_text() -> None:
     with pytest.raises(rendering.TemplateError, match="longer than"):
-        rendering.render("{{ a }}" * 3, {"a": "x" * 400_000}, html=False)
+        rendering.render("{{ a }}" * 3, {"a": "x" * 400_000}, html=False, work=rendering.Work())
+
+
+FILTERED = "{{ (a|e|upper|trim|title)|d('') }}"
+
+
+def test_filters_over_a_large_variable_are_refused_within_a_second() -> None:
+    send = {"subject": "s", "html": FILTERED * 200, "text": FILTERED * 200, "variables": {"a": " " * 900_000}}
+    began = time.process_time()
+    _, _, templates = check(**send)
+    assert time.process_time() - began < 1
+    assert paths(templates) == ["$.html", "$.text"]
+    assert "filters in one email" in templates[0].message
+
+
+def test_html_and_text_share_one_budget_of_filters() -> None:
+    half = {"a": "x" * (rendering.MAX_WORK * 2 // 3 // 4)}
+    four = "{{ a|trim|trim|trim|trim|d('') }}"
+    assert check(html=four, variables=half)[2] == []
+    assert paths(check(html=four, text=four, variables=half)[2]) == ["$.text"]
+
+
+def test_an_object_is_not_shown_as_text_by_a_filter_either() -> None:
+    with pytest.raises(rendering.TemplateError, match="an object cannot be shown"):
+        rendering.render("{{ order | upper }}", VARIABLES, html=False, work=rendering.Work())
+
+
+@pytest.mark.parametrize("variables", [{"a": "x" * 70_000}, {"a": [["y"] * 10_000]}, {"k" * 70_000: 1}])
+def test_an_email_with_large_variables_is_checked_in_a_thread(variables: dict[str, object]) -> None:
+    assert draft.is_large(fields.Send(text="{{ a }}", variables=variables))
+    assert not draft.is_large(fields.Send(text="{{ a }}", variables={"a": "x" * 1000, "b": [1, 2]}))
