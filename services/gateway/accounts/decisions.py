@@ -1,7 +1,8 @@
 """Decides whether an account is one we could send through, and what it becomes. Pure.
 
 Checked is the account as it would be, not the change: a PATCH that is fine by itself may leave a password
-login without a password.
+login without a password. A stored password goes only where it was given for: whoever may change an account
+must not be able to have it sent elsewhere.
 """
 
 import re
@@ -23,6 +24,7 @@ _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)
 _NUMBER: Final = r"(?:0x[0-9a-f]*|[0-9]+)"
 _NUMERIC: Final = re.compile(rf"{_NUMBER}(?:\.{_NUMBER})*\.?", re.IGNORECASE)
 _IMPLICIT_TLS_PORT: Final = 465
+_BOUND: Final = ("host", "port", "tls", "tls_ca", "auth", "username")
 
 
 def opened(
@@ -86,7 +88,16 @@ def _smtp(smtp: Smtp, wanted: AccountChange, seal: Seal, problems: list[Problem]
     secret = wanted.secret if wanted.secret is not UNSET else wanted.password
     if secret is not UNSET:
         given["secret"] = None if secret is None else seal(secret)
-    return _without_login(msgspec.structs.replace(smtp, **given), wanted)
+    fresh = _without_login(msgspec.structs.replace(smtp, **given), wanted)
+    problems += _carried_off(smtp, fresh)
+    return fresh
+
+
+def _carried_off(smtp: Smtp, fresh: Smtp) -> Iterator[Problem]:
+    """Refuse to use the stored secret for another login than the one it was given for."""
+    moved = [name for name in _BOUND if getattr(smtp, name) != getattr(fresh, name)]
+    if smtp.secret and fresh.secret == smtp.secret and fresh.username and moved:
+        yield Problem("$.password", f"must be given again, for this changes {', '.join(moved)}")
 
 
 def _without_login(smtp: Smtp, wanted: AccountChange) -> Smtp:

@@ -133,3 +133,30 @@ def test_identities_are_replaced_in_their_order() -> None:
         Identity(address="b@example.com", name="B"),
         Identity(address="a@example.com"),
     )
+
+
+MOVES = {"host": "other.example.com", "port": 2525, "tls": "none", "auth": "xoauth2", "username": "v"}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_stored_password_is_not_sent_to_where_it_was_not_given_for(name: str) -> None:
+    account, _ = opened(username="u", password="p")
+    assert list(changed(account, **{name: MOVES[name]})[1]) == ["$.password"]
+    fresh, problems = changed(account, **{name: MOVES[name]}, password="again")
+    assert not problems
+    assert fresh.smtp.secret == "sealed again"
+
+
+def test_a_change_to_the_same_server_needs_no_password() -> None:
+    account, _ = opened(username="u", password="p")
+    assert not changed(account, host=account.smtp.host, port=587, name="new")[1]
+
+
+def test_an_account_without_a_password_may_move() -> None:
+    account, _ = opened()
+    assert not changed(account, host="other.example.com", tls="none")[1]
+
+
+def test_a_stored_password_is_not_trusted_to_another_authority() -> None:
+    account, _ = opened(username="u", password="p")
+    assert "$.password" in changed(account, tls_ca="another")[1]
