@@ -73,7 +73,7 @@ async def run(size: Size, world: World | None) -> list[Verdict]:
     Brings its own worlds, on disks of their own.
     """
     if reason := await asyncio.to_thread(unavailable):
-        return [Verdict("skipped", True, reason)]
+        return [Verdict("the whole scenario", None, reason)]
     verdicts = []
     for number in range(10 if size.emails > 1000 else 1):
         verdicts += await _whole_world(number)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
 from tests.chaos.scenario import Size, pid_of
+from tests.chaos.watching import watched
 from tests.controls.eventually import eventually
 from tests.controls.world import World
 
@@ -19,17 +20,18 @@ SERVICES = ("gateway", "dispatcher", "scheduler", "projector")
 async def run(size: Size, world: World) -> list[Verdict]:
     """SIGTERM each service under load: nothing lost, nothing twice, gone within 30 s."""
     ledger = Ledger(world)
-    load = asyncio.create_task(ledger.many(size.emails // 4, 16))
     slowest = 0.0
-    for name in SERVICES * (2 if size.faults > 4 else 1):
-        await asyncio.sleep(1.0)
-        pid = pid_of(world, name)
-        began = time.monotonic()
-        os.kill(pid, signal.SIGTERM)
-        await eventually(partial(_is_gone, pid), within=60)
-        slowest = max(slowest, time.monotonic() - began)
-        await asyncio.sleep(1.0)
-    await load
+    async with watched(ledger):
+        load = asyncio.create_task(ledger.many(size.emails // 4, 16))
+        for name in SERVICES * (2 if size.faults > 4 else 1):
+            await asyncio.sleep(1.0)
+            pid = pid_of(world, name)
+            began = time.monotonic()
+            os.kill(pid, signal.SIGTERM)
+            await eventually(partial(_is_gone, pid), within=60)
+            slowest = max(slowest, time.monotonic() - began)
+            await asyncio.sleep(1.0)
+        await load
     statuses = await ledger.settled(within=60)
     mailbox = await asyncio.to_thread(mailbox_messages, world)
     twice = [a.id for a in ledger.accepted.values() if len(mailbox.get(a.message_id, ())) > 1]
@@ -39,6 +41,7 @@ async def run(size: Size, world: World) -> list[Verdict]:
         ledger.none_sticks(statuses),
         Verdict("nothing twice", not twice, f"{len(twice)} of {len(ledger.accepted)}"),
         await ledger.copies_are_explained(mailbox),
+        ledger.none_went_backwards(),
     ]
 
 

@@ -70,9 +70,11 @@ async def kill(world: World, name: str | None = None) -> str:
     if not alive:
         return "nothing"
     pid = random.choice(alive)
-    known = children(world).get(pid, "?")
-    with suppress(ProcessLookupError):
+    known = children(world).get(pid, "nothing")  # gone in between
+    try:
         os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return "nothing"
     return known
 
 
