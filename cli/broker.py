@@ -7,6 +7,7 @@ workspace a person means.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import nats
@@ -16,6 +17,7 @@ from cli.failure import FORBIDDEN, UNAVAILABLE, Failure
 from shared.runtime import configuration, log, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import ApiKey
+from shared.runtime.telemetry import without_credentials
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -40,7 +42,7 @@ async def connect(url: str) -> "Client":
                 error_cb=_quiet,
             )
     except (TimeoutError, nats.errors.Error, OSError) as error:
-        raise Failure(f"no broker answers at {url}", UNAVAILABLE) from error
+        raise Failure(f"no broker answers at {without_credentials(url)}", UNAVAILABLE) from error
     log.parse_headers_fast(client)
     return client
 
@@ -60,7 +62,7 @@ async def connected(environment: Environment, what: str) -> AsyncIterator["Clien
 async def workspace(client: "Client", token: str) -> str:
     """Return the workspace a key belongs to. Raises: Failure, BrokerUnavailable."""
     found = await Bucket(client, topology.KEYS, ApiKey).read(configuration.hash_token(token))
-    if found is None:
+    if found is None or (found[1].expires_at is not None and found[1].expires_at <= datetime.now(UTC)):
         raise Failure("the API key is unknown, expired or revoked", FORBIDDEN)
     if "events.read" not in found[1].permissions:
         raise Failure("the API key lacks the permission events.read", FORBIDDEN)

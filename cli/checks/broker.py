@@ -13,6 +13,7 @@ from cli.checks.finding import Finding, bad, good, odd
 from cli.environment import Environment
 from cli.failure import Failure
 from shared.runtime import topology
+from shared.runtime.telemetry import without_credentials
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -41,7 +42,7 @@ async def look(environment: Environment) -> AsyncIterator[Finding]:
         yield bad("broker", failure.message, "start it, and see its log for why it is not there")
         return
     try:
-        yield good("broker", f"nats-server {_version(client)} at {url}")
+        yield good("broker", f"nats-server {_version(client)} at {without_credentials(url)}")
         yield await _sync(environment)
         async for finding in _inside(client):
             yield finding

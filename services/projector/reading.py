@@ -43,14 +43,14 @@ async def pages(log: log_.Log, subject: str, up_to: int) -> AsyncIterator[list[R
 
 async def _page(log: log_.Log, subject: str, start: int) -> list[Raw]:
     page: list[Raw] = []
-    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def on_answer(message: Msg) -> None:
         head = message.headers or {}
         if "Nats-Sequence" in head:
             page.append(Raw(head["Nats-Subject"], head, message.data, int(head["Nats-Sequence"])))
         elif not ended.done():
-            ended.set_result(None)
+            log_.end_page(ended, head)
 
     reply = log.inbox.expect(on_answer)
     try:

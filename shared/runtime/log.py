@@ -6,7 +6,7 @@ that lags, so whoever is about to say "there is no such email" asks the leader.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,9 +18,11 @@ from nats.aio.msg import Msg
 
 from shared.events import base, record
 from shared.runtime import topology
+from shared.runtime.telemetry import without_credentials
 
 logger = structlog.get_logger(__name__)
 _PAGE = 256
+_ENDS_A_PAGE = ("204", "404")
 
 
 class BrokerUnavailable(Exception):
@@ -117,7 +119,7 @@ class Log:
             if "Nats-Sequence" in head:
                 messages.append(message)
             elif not done.done():
-                done.set_result(head.get("Nats-Num-Pending", "0") not in ("0", ""))
+                end_page(done, head)
 
         reply = self.inbox.expect(on_answer)
         try:
@@ -143,6 +145,19 @@ class Log:
             head = dict(message.headers or {})
             records.append(_decode(message.subject or "", head, message.data or b"", sequence))
             start = sequence + 1
+
+
+def end_page(done: "asyncio.Future[bool]", head: Mapping[str, str]) -> None:
+    """End a page of a direct get: with whether more is there, or with BrokerUnavailable.
+
+    Only 204 (end of the batch) and 404 (nothing there) say anything about the log; with 503 nobody was asked.
+    """
+    status = head.get("Status", "")
+    if status in _ENDS_A_PAGE:
+        done.set_result(head.get("Nats-Num-Pending", "0") not in ("0", ""))
+    else:
+        why = f"{status} {head.get('Description', '')}".strip() or "no status"
+        done.set_exception(BrokerUnavailable(f"the broker did not read: {why}"))
 
 
 def _decode(subject: str, head: dict[str, str], data: bytes, sequence: int) -> record.Record:
@@ -196,7 +211,7 @@ async def connect(url: str, name: str) -> Client:
         async with asyncio.timeout(30):
             client = await nats.connect(url, **options)
     except (TimeoutError, nats.errors.Error, OSError) as error:
-        raise BrokerUnavailable(f"no broker at {url}: {error!r}") from error
+        raise BrokerUnavailable(f"no broker at {without_credentials(url)}: {error!r}") from error
     parse_headers_fast(client)
     return client
 

@@ -4,6 +4,7 @@ Secrets never reach a log: values under a telling key are replaced before render
 """
 
 import logging
+import re
 import sys
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ import msgspec
 import structlog
 
 _SECRET_WORDS: Final = ("password", "secret", "authorization", "token", "api_key", "access_key")
+# A comma inside a password is no end of a URL.
+_NEXT_URL: Final = re.compile(r",(?=\s*[a-z+]+://)")
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
@@ -20,6 +23,18 @@ def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str
         if any(word in key.lower() for word in _SECRET_WORDS):
             event[key] = "[redacted]"
     return event
+
+
+def without_credentials(url: str) -> str:
+    """Return the URL, or several with commas between, without the name, password or token before the host."""
+    return ",".join(_anonymous(one) for one in _NEXT_URL.split(url))
+
+
+def _anonymous(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url.rpartition("@")[2]
+    return scheme + separator + rest.rpartition("@")[2]
 
 
 def configure(service: str, level: str = "info") -> None:

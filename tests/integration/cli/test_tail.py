@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cli.failure import FORBIDDEN
 from shared.events import delivery, record, submission
 from shared.events.base import WorkspaceId
 from shared.runtime import configuration, topology
@@ -60,8 +61,15 @@ async def tailing(url: str, *words: str) -> AsyncIterator[Tail]:
         await hearing
 
 
-async def _a_key(emails: Log, *permissions: str) -> None:
-    key = ApiKey(id="k", workspace="default", name="k", permissions=permissions, created_at=datetime.now(UTC))
+async def _a_key(emails: Log, *permissions: str, expires_at: datetime | None = None) -> None:
+    key = ApiKey(
+        id="k",
+        workspace="default",
+        name="k",
+        permissions=permissions,
+        created_at=datetime.now(UTC),
+        expires_at=expires_at,
+    )
     await Bucket(emails.client, topology.KEYS, ApiKey).put(configuration.hash_token(TOKEN), key)
 
 
@@ -170,3 +178,13 @@ async def test_a_key_that_may_not_read_events_is_shown_none(
 async def test_no_broker_is_unreachable(free_port: int) -> None:
     async with tailing(f"nats://127.0.0.1:{free_port}") as tail:
         assert await tail.process.wait() == 3
+
+
+async def test_an_expired_key_is_refused(clean_nats: str) -> None:
+    await bootstrap(clean_nats)
+    async with open_log(clean_nats) as (emails, _):
+        await _a_key(emails, "events.read", expires_at=datetime.now(UTC))
+        async with tailing(clean_nats) as tail:
+            async with asyncio.timeout(20):
+                await tail.process.wait()
+    assert (tail.process.returncode, tail.seen) == (FORBIDDEN, [])
