@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from cli import accounts, doctor, emails, environment, keys, rebuild, show, tail, workspaces
-from cli.command import Context
+from cli.command import Context, Parser
 from cli.failure import EXIT_CODES, FAULT, INTERRUPTED, OK, UNAVAILABLE, Failure
 from cli.terminal import Terminal, clean
 
@@ -21,7 +21,7 @@ not there from $SENDLOG_HOME/env or .sendlog/env, which `make run` writes. `send
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    found = argparse.ArgumentParser(
+    found = Parser(
         prog="sendlog",
         description=_DESCRIPTION,
         epilog=EXIT_CODES,

@@ -38,7 +38,7 @@ def register(commands: Commands) -> None:
 def _add_fields(parser: argparse.ArgumentParser, *, new: bool) -> None:
     parser.add_argument("--name", required=new)
     parser.add_argument("--host", required=new, help="the server's name")
-    parser.add_argument("--port", type=int, required=new)
+    parser.add_argument("--port", type=command.count, required=new)
     parser.add_argument("--tls", choices=("implicit", "starttls", "none"))
     parser.add_argument("--tls-ca-file", metavar="FILE", help="certificates to trust, in PEM")
     parser.add_argument("--auth", choices=("password", "xoauth2", "none"))
@@ -64,7 +64,10 @@ def _add_fields(parser: argparse.ArgumentParser, *, new: bool) -> None:
 
 
 def _limit(text: str) -> int | str:
-    return text if text == _NO_LIMIT else int(text)
+    try:
+        return text if text == _NO_LIMIT else command.count(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}; or {_NO_LIMIT}") from None
 
 
 async def found(api: "Api", name: str) -> dict[str, Any]:

@@ -6,16 +6,25 @@ a mistyped word cost nothing.
 
 import argparse
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from cli.environment import Environment
 from cli.failure import EXIT_CODES, USAGE, Failure
-from cli.terminal import Terminal
+from cli.terminal import Terminal, clean
 
 if TYPE_CHECKING:
     from cli.api import Api
 
+_DIGITS: Final = 18
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser, and with it all its subparsers, that says on one line what is wrong with the command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with the sentence."""
+        self.exit(USAGE, f"sendlog: {clean(message)} (see {self.prog} --help)\n")
 
 
 class Context:
@@ -67,6 +76,13 @@ def group(commands: Commands, name: str, what: str) -> Commands:
         allow_abbrev=False,
     )
     return parser.add_subparsers(metavar="COMMAND", required=True)
+
+
+def count(text: str) -> int:
+    """Return an argument that is a number of things. Raises: ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text!r}")
+    return int(text)
 
 
 def path(*parts: str) -> str:

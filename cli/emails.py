@@ -36,7 +36,9 @@ def register(commands: Commands) -> None:
     for name, what in _FILTERS:
         parser.add_argument(f"--{name}", metavar="X", help=what)
     parser.add_argument("--oldest-first", action="store_true", help="in the order they were created")
-    parser.add_argument("--limit", type=_count, default=20, metavar="N", help="at most so many (default 20)")
+    parser.add_argument(
+        "--limit", type=command.count, default=20, metavar="N", help="at most so many (default 20)"
+    )
     parser.add_argument("--cursor", metavar="C", help="go on where an earlier list ended")
     parser = command.add(commands, "cancel", cancel, "cancel an email that is still waiting")
     parser.add_argument("id", metavar="ID")
@@ -77,13 +79,6 @@ def _register_send(commands: Commands) -> None:
     parser.add_argument("--header", action="append", metavar="'N: V'", help="may be repeated")
     parser.add_argument("--account", metavar="ACCOUNT", help="the SMTP account, by id or name")
     parser.add_argument("--idempotency-key", metavar="KEY", help="default: a random one")
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 async def send(context: Context) -> None:

@@ -20,7 +20,7 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("--expires", metavar="TIME", help="RFC 3339, or +30d from now")
     parser.add_argument("--environment", metavar="LABEL")
-    parser.add_argument("--rate-limit", type=int, metavar="N", help="requests a minute")
+    parser.add_argument("--rate-limit", type=command.count, metavar="N", help="requests a minute")
     parser = command.add(keys, "remove", remove, "revoke an API key")
     parser.add_argument("id", metavar="ID")
 

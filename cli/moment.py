@@ -17,7 +17,7 @@ def given(text: str, now: datetime | None = None) -> str:
         if text.startswith("+"):
             raise Failure(f"{text!r} is not a time: +30s, +10m, +2h and +1d are from now on", USAGE)
         return text
-    later = (now or datetime.now(UTC)) + timedelta(**{_UNIT[found[2]]: int(found[1])})
+    later = _away(text, now, found, 1)
     return later.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -25,11 +25,19 @@ def since(text: str, now: datetime | None = None) -> datetime:
     """Return the moment that many seconds, minutes, hours or days ago, or an RFC 3339 time. Raises: Failure."""
     found = _RELATIVE.fullmatch(f"+{text}")
     if found is not None:
-        return (now or datetime.now(UTC)) - timedelta(**{_UNIT[found[2]]: int(found[1])})
+        return _away(text, now, found, -1)
     moment = read(text)
     if moment is None or moment.tzinfo is None:
         raise Failure(f"{text!r} is not a time: give 10m, 2h, or RFC 3339 with an offset", USAGE)
     return moment
+
+
+def _away(text: str, now: datetime | None, found: re.Match[str], direction: int) -> datetime:
+    try:
+        distance = timedelta(**{_UNIT[found[2]]: int(found[1])})
+        return (now or datetime.now(UTC)) + direction * distance
+    except OverflowError:
+        raise Failure(f"{text!r} is too far away: no calendar has that time", USAGE) from None
 
 
 def read(text: str | None) -> datetime | None:

@@ -32,6 +32,28 @@ async def test_help_tells_the_exit_codes(cli: CommandLine, words: tuple[str, ...
     assert failure.EXIT_CODES.strip() in said.out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "the following arguments are required: COMMAND"),
+        (("list", "--limit", "many"), "argument --limit: must be a whole number of 1 or more, not 'many'"),
+        (("list", "--limit", "0"), "argument --limit: must be a whole number of 1 or more, not '0'"),
+        (("accounts", "edit", "a", "--port", "smtp"), "argument --port: must be a whole number"),
+        (("accounts", "edit", "a", "--per-hour", "x"), "a whole number of 1 or more, not 'x'; or none"),
+        (("list", "--no\nsuch"), "unrecognized arguments: --no"),
+        (("tail", "--since", "999999d"), "'999999d' is too far away"),
+    ],
+)
+async def test_a_mistaken_command_line_is_one_sentence(
+    api: StubApi, cli: CommandLine, words: tuple[str, ...], said: str
+) -> None:
+    answer = await cli(*words)
+    assert (answer.code, answer.out) == (failure.USAGE, "")
+    assert answer.err.startswith("sendlog: ")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
 async def test_a_reader_who_has_seen_enough_is_no_failure(api: StubApi) -> None:
     api.answer("GET", "/emails", [EMAIL] * 100)
     read, write = os.pipe()

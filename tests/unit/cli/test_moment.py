@@ -31,6 +31,13 @@ def test_half_a_time_is_a_mistake(text: str) -> None:
     assert failure.value.code == USAGE
 
 
+def test_a_time_that_no_calendar_has_is_a_mistake() -> None:
+    for ask, text in ((moment.since, "999999d"), (moment.given, "+999999d")):
+        with pytest.raises(Failure, match="too far away") as failure:
+            ask(text, datetime(9000, 1, 1, tzinfo=UTC) if text.startswith("+") else NOON)
+        assert failure.value.code == USAGE
+
+
 def test_a_tail_begins_in_the_past() -> None:
     assert moment.since("10m", NOON) == datetime(2026, 11, 24, 11, 50, tzinfo=UTC)
     assert moment.since("2026-11-24T12:00:00Z") == NOON
