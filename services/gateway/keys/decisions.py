@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from services.gateway.errors import FORBIDDEN, ApiError, Problem
 from services.gateway.keys.fields import KeyChange, NewKey
@@ -30,9 +30,21 @@ def refuse_more(granted: Iterable[str], grantor: ApiKey) -> None:
         raise ApiError(FORBIDDEN, f"this key cannot grant what it lacks: {', '.join(lacking)}")
 
 
+def refuse_longer(
+    rate_limit: int | UnsetType, expires_at: datetime | UnsetType | None, grantor: ApiKey
+) -> None:
+    """Refuse to let a key grant more requests or a longer life than it has. Raises: ApiError (FORBIDDEN)."""
+    if rate_limit is not UNSET and rate_limit > grantor.rate_limit:
+        raise ApiError(FORBIDDEN, f"this key cannot grant a rate_limit above its own, {grantor.rate_limit}")
+    end = grantor.expires_at
+    if expires_at is not UNSET and end is not None and (expires_at is None or expires_at > end):
+        raise ApiError(FORBIDDEN, f"this key cannot grant an expires_at after its own, {end.isoformat()}")
+
+
 def opened(key_id: str, wanted: NewKey, grantor: ApiKey, now: datetime) -> ApiKey:
     """Return the new key. Raises: ApiError."""
     refuse_more(wanted.permissions, grantor)
+    refuse_longer(wanted.rate_limit, wanted.expires_at, grantor)
     return ApiKey(
         id=key_id,
         workspace=grantor.workspace,
@@ -52,9 +64,18 @@ def changed(key: ApiKey, wanted: KeyChange, grantor: ApiKey) -> ApiKey:
     if wanted.permissions is not UNSET:
         refuse_more((item for item in wanted.permissions if item not in key.permissions), grantor)
         given["permissions"] = tuple(wanted.permissions)
+    refuse_longer(
+        wanted.rate_limit if wanted.rate_limit is UNSET or wanted.rate_limit > key.rate_limit else UNSET,
+        UNSET if _is_no_later(wanted.expires_at, key.expires_at) else wanted.expires_at,
+        grantor,
+    )
     if isinstance(wanted.expires_at, datetime):
         given["expires_at"] = _in_utc(wanted.expires_at)
     return msgspec.structs.replace(key, **given)
+
+
+def _is_no_later(wanted: datetime | UnsetType | None, known: datetime | None) -> bool:
+    return known is None or (isinstance(wanted, datetime) and wanted <= known)
 
 
 def _in_utc(time: datetime | None) -> datetime | None:

@@ -59,3 +59,44 @@ def test_null_takes_the_expiry_away_and_absence_keeps_it() -> None:
 def test_what_no_key_can_have_is_refused_by_its_path(given: dict[str, Any], path: str) -> None:
     wanted = validation.convert({"name": "n", "permissions": ["email.send"]} | given, fields.NewKey)
     assert [problem.path for problem in decisions.problems(wanted, NOW)] == [path]
+
+
+def a_limited_key() -> ApiKey:
+    return ApiKey(
+        id="l", workspace="w", name="n", permissions=("keys.write",), created_at=NOW,
+        rate_limit=100, expires_at=NOW + timedelta(days=1),
+    )  # fmt: skip
+
+
+MORE: list[tuple[str, Any]] = [
+    ("rate_limit", 101),
+    ("expires_at", NOW + timedelta(days=2)),
+    ("expires_at", None),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), MORE)
+def test_a_key_cannot_make_one_that_may_ask_more_or_lives_longer(name: str, value: Any) -> None:
+    within = {"rate_limit": 100, "expires_at": NOW + timedelta(days=1)}
+    fine = fields.NewKey(name="n", permissions=["keys.write"], **within)
+    assert decisions.opened("id", fine, a_limited_key(), NOW).rate_limit == 100
+    wanted = fields.NewKey(name="n", permissions=["keys.write"], **(within | {name: value}))
+    with pytest.raises(ApiError, match=name) as refused:
+        decisions.opened("id", wanted, a_limited_key(), NOW)
+    assert refused.value.code == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(("name", "value"), MORE)
+def test_a_key_cannot_give_itself_more(name: str, value: Any) -> None:
+    itself = a_limited_key()
+    with pytest.raises(ApiError, match=name):
+        decisions.changed(itself, fields.KeyChange(**{name: value}), itself)
+
+
+def test_a_limited_key_may_lower_what_a_stronger_one_has() -> None:
+    lowered = decisions.changed(
+        a_key("email.send"),
+        fields.KeyChange(rate_limit=50_000, expires_at=NOW + timedelta(days=9)),
+        a_limited_key(),
+    )
+    assert (lowered.rate_limit, lowered.expires_at) == (50_000, NOW + timedelta(days=9))
