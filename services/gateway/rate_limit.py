@@ -45,11 +45,3 @@ class Limiter:
         verdict = judge(self._unused_at.get(key_id, 0.0), limit, now)
         self._unused_at[key_id] = verdict.unused_at
         return verdict
-
-    def headers(self, verdict: Verdict) -> dict[str, str]:
-        """Return what every authenticated answer says about the limit."""
-        return {
-            "RateLimit-Limit": str(verdict.limit),
-            "RateLimit-Remaining": str(verdict.remaining),
-            "RateLimit-Reset": str(verdict.reset),
-        }
