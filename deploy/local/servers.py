@@ -199,10 +199,13 @@ def run(command: Sequence[str], who: identity.Identity | None = None, **environm
 
 
 async def ensure_database(postgres: Postgres) -> None:
-    """Create the database of the local world unless it is there."""
-    connection = await asyncpg.connect(postgres.url(database="postgres"), timeout=5)
-    there = await connection.fetchval(_DATABASE_EXISTS.read_text(encoding="utf-8"), DATABASE)
-    await connection.close(timeout=2)
+    """Create the database of the local world unless it is there. Raises: Unusable."""
+    try:
+        connection = await asyncpg.connect(postgres.url(database="postgres"), timeout=5)
+        there = await connection.fetchval(_DATABASE_EXISTS.read_text(encoding="utf-8"), DATABASE)
+        await connection.close(timeout=2)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, OSError) as error:
+        raise Unusable(f"database {DATABASE} cannot be reached: {str(error) or repr(error)}") from error
     if not there:
         await asyncio.to_thread(create_database, postgres, DATABASE)
 

@@ -14,6 +14,11 @@ _PORTS = {
     "SENDLOG_NATS_PORT": 4222,
     "SENDLOG_POSTGRES_PORT": 5432,
 }
+# Of the tracker, which does not run yet: nobody listens there, but what is no port is said now and not then.
+_RESERVED = {
+    "SENDLOG_TRACKER_PORT": 8081,
+    "SENDLOG_INGRESS_PORT": 2526,
+}
 
 
 class Misused(Exception):
@@ -60,7 +65,7 @@ def read() -> Settings:
     Raises: Misused when a port is not one, or two are the same.
     """
     home = Path(os.environ.get("SENDLOG_HOME") or ROOT / ".sendlog").absolute()
-    ports = {name: _port(name, os.environ.get(name) or str(default)) for name, default in _PORTS.items()}
+    ports, _ = _ports(_PORTS), _ports(_RESERVED)
     by_number: dict[int, str] = {}
     for name, number in ports.items():
         if number in by_number:
@@ -69,7 +74,11 @@ def read() -> Settings:
     return Settings(home, ports, dict(os.environ))
 
 
+def _ports(defaults: Mapping[str, int]) -> dict[str, int]:
+    return {name: _port(name, os.environ.get(name) or str(default)) for name, default in defaults.items()}
+
+
 def _port(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65_535:
+    if not value.isascii() or not value.isdigit() or len(value) > 5 or not 1 <= int(value) <= 65_535:
         raise Misused(f"{name} must be a port number from 1 to 65535, not {value!r}")
     return int(value)

@@ -51,9 +51,8 @@ class World:
         self._health = {name: ports.free_port() for name, _ in plan.services}
         self._health[plan.mailbox[0]] = settings.mailbox_port
         self.nats = servers.Nats(home.path / "nats", settings.nats_port, ports.free_port())
-        self.postgres = servers.Postgres(
-            home.path / "postgres", settings.postgres_port, home.secret("postgres_password")
-        )
+        data = home.path / "postgres"
+        self.postgres = servers.Postgres(data, settings.postgres_port, _password(home, data))
         self.url = f"http://{ports.LOOPBACK}:{settings.gateway_port}"
         self.mailbox_url = f"http://{ports.LOOPBACK}:{settings.mailbox_port}"
 
@@ -181,3 +180,14 @@ class World:
             "SENDLOG_MAILBOX_PORT": str(self._settings.mailbox_port),
             "SENDLOG_PUBLIC_URL": self.url,
         }
+
+
+def _password(home: Home, data: Path) -> str:
+    """Return the database's password. A new one for a database that knows another lets nobody in."""
+    place = home.path / "postgres_password"
+    if data.exists() and not place.exists():
+        raise servers.Unusable(
+            f"{place} is gone, and without it nobody gets into the database in {data}: "
+            f"put it back, or move {data} away to begin with an empty database"
+        )
+    return home.secret(place.name)

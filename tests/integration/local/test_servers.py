@@ -1,5 +1,6 @@
 """The servers that the local world and the tests run on."""
 
+import dataclasses
 import os
 import signal
 
@@ -48,6 +49,15 @@ async def test_postgres_refuses_a_wrong_password(own_postgres: servers.PostgresS
     wrong = own_postgres.url.replace(own_postgres.postgres.password, "wrong")
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(wrong)
+
+
+async def test_a_database_that_cannot_be_made_is_one_sentence(own_postgres: servers.PostgresServer) -> None:
+    stranger = dataclasses.replace(own_postgres.postgres, password="wrong")
+    with pytest.raises(command_lines.Unusable, match="database sendlog cannot be reached: password"):
+        await command_lines.ensure_database(stranger)
+    own_postgres.kill()
+    with pytest.raises(command_lines.Unusable, match="database sendlog cannot be reached: "):
+        await command_lines.ensure_database(own_postgres.postgres)
 
 
 async def test_each_test_has_a_database_of_its_own(database: str) -> None:

@@ -173,11 +173,25 @@ async def test_an_old_data_directory_is_refused_in_one_sentence(world: SmallWorl
     data = world.home / "postgres"
     data.mkdir()
     (data / "PG_VERSION").write_text("15\n")
+    (world.home / "postgres_password").write_text("known")
     world.start()
     assert await world.ended() == 1
     (complaint,) = [line for line in world.console().splitlines() if line.startswith("sendlog: ")]
     assert "was made by PostgreSQL 15 and this is 18" in complaint
     assert world.remains() == []
+
+
+async def test_a_database_whose_password_is_gone_is_one_sentence_at_once(world: SmallWorld) -> None:
+    data, password = world.home / "postgres", world.home / "postgres_password"
+    data.mkdir()
+    for _ in range(2):
+        world.start()
+        assert await world.ended(within=10) == 1
+        assert world.console().splitlines()[-1] == (
+            f"sendlog: {password} is gone, and without it nobody gets into the database in {data}: "
+            f"put it back, or move {data} away to begin with an empty database"
+        )
+    assert "Stopping" not in world.console(), "nothing was started"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's directories are closed to Postgres' user")

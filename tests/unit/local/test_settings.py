@@ -5,11 +5,19 @@ import pytest
 from deploy.local import settings
 
 
-@pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "80 ", "²"])
-def test_a_port_that_is_none_is_refused_by_its_variable(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SENDLOG_GATEWAY_PORT", value)
-    with pytest.raises(settings.Misused, match="SENDLOG_GATEWAY_PORT must be a port number"):
+@pytest.mark.parametrize("name", ["SENDLOG_GATEWAY_PORT", "SENDLOG_TRACKER_PORT", "SENDLOG_INGRESS_PORT"])
+@pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "80 ", "²", "9" * 5000])
+def test_a_port_that_is_none_is_refused_by_its_variable(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(settings.Misused, match=f"{name} must be a port number"):
         settings.read()
+
+
+def test_a_port_that_is_only_reserved_may_be_taken_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENDLOG_GATEWAY_PORT", "8081")
+    assert settings.read().gateway_port == 8081
 
 
 def test_two_variables_with_one_port_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
