@@ -59,9 +59,9 @@ async def send(request: Request) -> Reply:
     """Accept one email. Raises: ApiError."""
     try:
         async with asyncio.timeout(submitting.WITHIN):
-            key = submitting.key_of(request)
+            key, problems = submitting.key_of(request)
             value = json_body.parse(request.body)
-            draft = await submitting.checked(value)
+            draft = await submitting.checked(value, problems)
             about = submitting.claim(WorkspaceId(request.workspace), key, value)
             answer = await submitting.submit(request, draft, about)
     except TimeoutError as error:

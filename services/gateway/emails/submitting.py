@@ -5,6 +5,7 @@ could answer differently on a repeat; who was first is decided by the log's own 
 """
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -62,13 +63,12 @@ class Claim(NamedTuple):
     request_hash: str | None
 
 
-def key_of(request: Request) -> str | None:
-    """Return the Idempotency-Key. Raises: ApiError 400 when it is none."""
+def key_of(request: Request) -> tuple[str | None, list[Problem]]:
+    """Return the Idempotency-Key, and what is wrong with it: told together with the body's problems."""
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not identifiers.is_key(key):
-        problem = Problem('$.headers["Idempotency-Key"]', "must be 1 to 255 printable ASCII characters")
-        raise errors.invalid([problem])
-    return key
+    if key is None or identifiers.is_key(key):
+        return key, []
+    return None, [Problem('$.headers["Idempotency-Key"]', "must be 1 to 255 printable ASCII characters")]
 
 
 def claim(workspace: WorkspaceId, key: str | None, value: Any) -> Claim:
@@ -78,9 +78,13 @@ def claim(workspace: WorkspaceId, key: str | None, value: Any) -> Claim:
     return Claim(workspace, identifiers.keyed(workspace, key), identifiers.digest(_canonical(value)))
 
 
-async def checked(value: Any) -> draft.Draft:
-    """Return the draft in a decoded body. Raises: ApiError 400 with every problem, or 422 of a template."""
+async def checked(value: Any, before: Iterable[Problem] = ()) -> draft.Draft:
+    """Return the draft in a decoded body; `before` are problems that are known already.
+
+    Raises: ApiError 400 with every problem, or 422 of a template.
+    """
     send, problems = fields.read(value)
+    problems = [*before, *problems]
     checker = draft.Checker(send, problems)
     made = await asyncio.to_thread(checker.draft) if draft.is_large(send) else checker.draft()
     if problems:
@@ -100,11 +104,11 @@ async def submit(request: Request, made: draft.Draft, about: Claim) -> Answer:
     now = datetime.now(UTC)
     try:
         by = await _granted(request.services, about.workspace, made, now)
+        body = await _body(request.services, about, made, now)
     except ApiError:
         if about.request_hash is not None and (first := await _first_in_log(request.services, about)):
             return _again(about, first)
         raise
-    body = await _body(request.services, about, made, now)
     event = acceptance.accept(made, body, by, about.email_id, now, identifiers.boundary(), about.request_hash)
     return await _append(request, about, event)
 

@@ -102,6 +102,8 @@ async def test_a_key_belongs_to_one_workspace(door: Door, behind: Behind) -> Non
 async def test_what_is_no_key_is_400(door: Door, key: str) -> None:
     answer = await door.ask("POST", "/emails/send", GOOD, Idempotency_Key=key)
     assert (answer.status, answer.paths) == (400, ['$.headers["Idempotency-Key"]'])
+    both = await door.ask("POST", "/emails/send", GOOD | {"to": "nobody"}, Idempotency_Key=key)
+    assert (both.status, both.paths) == (400, ['$.headers["Idempotency-Key"]', "$.to"])
 
 
 async def test_without_a_key_each_call_is_an_email(door: Door, behind: Behind) -> None:

@@ -128,6 +128,8 @@ async def test_a_full_log_takes_no_new_mail_and_lets_the_old_go_on(
     answer = await door.send()
     assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
     assert "full" in answer.error["message"]
+    # Also while its row is not there yet: a repeat must not be told that nothing was sent.
+    assert (await door.sent("first", scheduled_at=LATER))["id"] == waiting
     await behind.project(waiting)
     assert (await door.sent("first", scheduled_at=LATER))["id"] == waiting
     assert (await door.ask("DELETE", f"/emails/{waiting}")).status == 200
@@ -135,11 +137,14 @@ async def test_a_full_log_takes_no_new_mail_and_lets_the_old_go_on(
 
 
 async def test_a_content_store_that_takes_nothing_refuses_what_needs_it(door: Door, home: Path) -> None:
+    large = random.Random(8).randbytes(200_000).hex()
+    first = await door.sent("k", text=large)
     shutil.rmtree(home / "content")
     (home / "content").write_text("in the way")
     answer = await door.send(text=random.Random(7).randbytes(200_000).hex())
     assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
     assert "content" in answer.error["message"]
+    assert await door.sent("k", text=large) == first
     await door.sent()
     (home / "content").unlink()
     (home / "content").mkdir()
