@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from services.gateway import docs, log_room, openapi, routes
@@ -21,6 +22,7 @@ from shared.runtime.configuration import Account, ApiKey, Workspace
 from shared.runtime.content import ContentStore
 from shared.runtime.publisher import Publisher
 
+logger = structlog.get_logger(__name__)
 GRACE = 10.0
 POOL = 16
 _SQL = postgres.statements(Path(__file__).with_name("database.sql"))
@@ -98,7 +100,9 @@ def _health(services: Services) -> health.Health:
         try:
             await services.pool.fetchval(_SQL["answers"], timeout=2)
         except postgres.UNAVAILABLE as error:
-            return f"the database does not answer: {error!r}"
+            # The page is public: where the database is and as whom we come are for the log alone.
+            logger.warning("database_unavailable", error=repr(error))
+            return "the database does not answer"
         return None
 
     told = health.Health()

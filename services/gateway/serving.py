@@ -20,6 +20,7 @@ from services.gateway.errors import INTERNAL_ERROR, RATE_LIMITED, ApiError, Prob
 from services.gateway.rate_limit import Limiter
 from services.gateway.request import Request, Services
 from services.gateway.routing import Route, Table
+from shared.runtime.configuration import ApiKey
 from shared.runtime.content import ContentUnavailable
 from shared.runtime.log import BrokerUnavailable
 from shared.runtime.postgres import UNAVAILABLE
@@ -37,6 +38,7 @@ NOT_CONFIRMED: Final = (
 NO_BROKER: Final = (
     "the broker does not answer right now; nothing was changed that it did not confirm. Try again"
 )
+NO_KEY: Final = "the API key cannot be looked up right now; nothing was tried. Try again"
 NO_DATABASE: Final = "the database does not answer right now; try again"
 NO_CONTENT: Final = "the content store does not answer right now; try again"
 
@@ -57,11 +59,13 @@ class Front:
     async def answer(self, incoming: web.BaseRequest) -> web.StreamResponse:
         """Return the answer to one request; never raises but for a cancellation or a client that left."""
         path = incoming.rel_url.raw_path
+        request_id = _request_id(incoming.headers.get("X-Request-Id"))
         page = self._pages.get(path)
         if page is not None and incoming.method in ("GET", "HEAD"):
-            return await page(incoming)
+            shown = await page(incoming)
+            shown.headers["X-Request-Id"] = request_id
+            return shown
         started = self._clock()
-        request_id = _request_id(incoming.headers.get("X-Request-Id"))
         headers = {"X-Request-Id": request_id}
         route: Route | None = None
         try:
@@ -85,11 +89,7 @@ class Front:
         headers: dict[str, str],
     ) -> Answer:
         services = self._services
-        key = await authentication.identify(
-            services.keys,
-            incoming.headers.get("Authorization"),
-            connected=services.client.is_connected,
-        )
+        key = await self._identify(incoming)
         self._count(key.id, key.rate_limit, headers)
         authentication.require(key, route.permission)
         request = Request(
@@ -106,6 +106,19 @@ class Front:
         if reply.headers:
             headers.update(reply.headers)
         return envelope.success(reply.status or route.status, reply.data, reply.meta, headers)
+
+    async def _identify(self, incoming: web.BaseRequest) -> ApiKey:
+        """Return the request's key. Raises: ApiError, also when nobody knows whether it is one."""
+        services = self._services
+        try:
+            return await authentication.identify(
+                services.keys,
+                incoming.headers.get("Authorization"),
+                connected=services.client.is_connected,
+            )
+        except BrokerUnavailable as error:
+            logger.warning("key_not_looked_up", error=str(error))
+            raise unavailable(NO_KEY) from error
 
     def _count(self, key_id: str, limit: int, headers: dict[str, str]) -> None:
         now = self._clock()

@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.runtime.log import Log
 from shared.runtime.publisher import Publisher
 
+logger = structlog.get_logger(__name__)
 Check = Callable[[], Awaitable[str | None]]
 Page = Callable[[web.BaseRequest], Awaitable[web.Response]]
 _encode: Final = msgspec.json.Encoder().encode
@@ -51,7 +53,7 @@ class Health:
         """Return the reason of every dependency that does not work."""
         found = {"process": "stopping"} if self.stopping else {}
         for name, check in self._checks.items():
-            reason = await check()
+            reason = await _asked(name, check)
             if reason is not None:
                 found[name] = reason
         return found
@@ -68,6 +70,15 @@ class Health:
 
     async def _metrics(self, _request: web.BaseRequest) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _asked(name: str, check: Check) -> str | None:
+    """Return the reason a check gives; one that fails is a reason too, whose words are for the log alone."""
+    try:
+        return await check()
+    except Exception as error:
+        logger.exception("check_failed", check=name, exc_info=error)
+        return "the check itself failed; the log says how"
 
 
 def broker_check(log: Log, publisher: Publisher) -> Check:

@@ -19,7 +19,8 @@ UNAVAILABLE: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # and a wrong password, which is one: a rotation, say
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import asyncpg
 import pytest
 import structlog
 
@@ -13,6 +14,9 @@ from services.gateway.accounts import handlers
 from services.gateway.request import Reply, Request
 from services.gateway.routes import TABLE
 from services.gateway.routing import Route
+from shared.runtime import health
+from shared.runtime.buckets import Bucket
+from shared.runtime.log import BrokerUnavailable
 from shared.runtime.publisher import LogFull, Unconfirmed
 from tests.controls import gateways
 from tests.controls.eventually import eventually
@@ -141,8 +145,53 @@ async def test_a_gateway_without_its_database_is_ready_and_says_what_is_missing(
     ready = await client.plain("GET", "/readyz")
     assert ready.status == 200
     assert ready.body["ready"] is True
-    assert "does not answer" in ready.body["checks"]["database"]
+    assert ready.body["checks"]["database"] == "the database does not answer"
     assert (await client.ask("GET", "/accounts")).status == 200
+
+
+async def test_a_check_that_fails_is_a_reason_and_tells_no_inside(logged: list[Any]) -> None:
+    async def check() -> str | None:
+        raise asyncpg.InvalidPasswordError("canary")
+
+    told = health.Health()
+    told.add("database", check, vital=False)
+    assert await told.problems() == {"database": "the check itself failed; the log says how"}
+    assert [entry["check"] for entry in logged if entry["event"] == "check_failed"] == ["database"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        asyncpg.InvalidPasswordError("canary"),
+        asyncpg.InvalidAuthorizationSpecificationError("canary"),
+        asyncpg.DiskFullError("canary"),
+        asyncpg.TooManyConnectionsError("canary"),
+    ],
+)
+def test_a_database_that_lets_nobody_in_is_one_that_does_not_answer(fault: Exception) -> None:
+    assert serving.explain(fault, None, "r").code == "UNAVAILABLE"
+
+
+async def test_a_key_that_cannot_be_looked_up_says_that_nothing_was_tried(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_self: Bucket[Any]) -> NoReturn:
+        raise BrokerUnavailable("canary")
+
+    monkeypatch.setattr(Bucket, "catch_up", fail)
+    answer = await client.by("sk_unknown").ask("POST", "/emails/send", {"to": "a@b.test"})
+    assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "2")
+    assert "nothing was tried" in answer.body["error"]["message"]
+    assert "may" not in answer.body["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/docs.css", "/openapi.json", "/livez", "/readyz"])
+async def test_a_page_has_a_request_id_too(client: Client, path: str) -> None:
+    answer = await client.plain("GET", path, X_Request_Id="r-1")
+    assert (answer.status, answer.headers["X-Request-Id"]) == (200, "r-1")
+    first, second = await client.plain("GET", path), await client.plain("HEAD", path)
+    assert len(first.headers["X-Request-Id"]) == 32
+    assert first.headers["X-Request-Id"] != second.headers["X-Request-Id"]
 
 
 def test_the_handler_a_route_names_is_the_one_that_is_called() -> None:
