@@ -17,20 +17,18 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from services.gateway.emails import listing, presentation, store
-from shared.events import fold
 from shared.events.base import EmailId
 
 EXACT_TO: Final = 10_000
 ESTIMATE_KEPT: Final = 10.0
 ESTIMATES_KEPT: Final = 1000
 WITHIN: Final = 10.0
-_state: Final = msgspec.msgpack.Decoder(fold.State).decode
 
 
 class Meta(msgspec.Struct, frozen=True):
     """Where in the list this page is; `projected_at`: up to which moment the list is complete."""
 
-    page: int | None
+    page: int
     per_page: int
     total: int
     total_pages: int
@@ -119,9 +117,11 @@ async def _find(pool: asyncpg.Pool, workspace: str, asked: listing.Listing) -> F
         more = len(rows) > asked.per_page
         total = _told_by(rows, more, asked) or await _count(connection, conditions)
     rows = rows[: asked.per_page]
-    shown = [presentation.shown(EmailId(str(row["email_id"])), _state(row["state"])) for row in rows]
+    states = ((EmailId(str(row["email_id"])), row["state"]) for row in rows)
+    read = ((email_id, store.read_state(email_id, data)) for email_id, data in states)
+    shown = [presentation.shown(email_id, state) for email_id, state in read if state]
     meta = Meta(
-        page=None if asked.after else asked.page,
+        page=1 if asked.after else asked.page,
         per_page=asked.per_page,
         total=total.rows,
         total_pages=math.ceil(total.rows / asked.per_page),

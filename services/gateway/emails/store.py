@@ -11,13 +11,15 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import asyncpg
 import msgspec
+import structlog
 
 from shared.events import email, fold, record
 from shared.runtime import postgres
 
+logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 SQL: Final = postgres.statements(Path(__file__).with_name("store.sql"))
-_state: Final = msgspec.msgpack.Decoder(fold.State).decode
+_decode_state: Final = msgspec.msgpack.Decoder(fold.State).decode
 _body: Final = msgspec.msgpack.Decoder(email.Body).decode
 _abandoned: Final[set["asyncio.Task[Any]"]] = set()
 
@@ -59,18 +61,22 @@ def _forget(task: "asyncio.Task[Any]") -> None:
 async def find(pool: asyncpg.Pool, workspace: str, email_id: str) -> Row | None:
     """Return the row and what is archived of it. Raises: postgres.UNAVAILABLE."""
     found = await pool.fetchrow(SQL["find"], workspace, email_id)
-    return Row(_state(found["state"]), frozenset(found["archived"])) if found else None
+    if not found:
+        return None
+    state = read_state(email_id, found["state"])
+    return Row(state, frozenset(found["archived"])) if state else None
 
 
 async def find_with_events(pool: asyncpg.Pool, workspace: str, email_id: str) -> Row | None:
     """Return the row and its archived events. Raises: postgres.UNAVAILABLE."""
     rows = await pool.fetch(SQL["find_with_events"], workspace, email_id)
-    if not rows:
+    state = read_state(email_id, rows[0]["state"]) if rows else None
+    if state is None:
         return None
     archived = [row for row in rows if row["event_id"] is not None]
     records = [_record(workspace, email_id, row) for row in archived]
     return Row(
-        _state(rows[0]["state"]),
+        state,
         frozenset(row["event_id"] for row in archived),
         tuple(known for known in records if known is not None),
     )
@@ -83,14 +89,25 @@ def _record(workspace: str, email_id: str, row: asyncpg.Record) -> record.Record
         return record.decode_archived(
             workspace, email_id, row["event_id"], row["type"], data, row["sequence"]
         )
-    except record.UnknownEvent:  # newer software archived it: this one cannot tell its story
+    except (record.UnknownEvent, record.Undecodable) as error:
+        # Newer software archived it, or it is damaged: this one cannot tell its story.
+        logger.warning("event_unreadable", email_id=email_id, error=str(error))
         return None
 
 
 async def find_state(pool: asyncpg.Pool, workspace: str, email_id: str) -> fold.State | None:
     """Return the projected state alone. Raises: postgres.UNAVAILABLE."""
     found = await pool.fetchval(SQL["find_state"], workspace, email_id)
-    return _state(found) if found else None
+    return read_state(email_id, found) if found else None
+
+
+def read_state(email_id: str, data: bytes) -> fold.State | None:
+    """Return the projected state; one that cannot be read counts as absent, for the log may know more."""
+    try:
+        return _decode_state(data)
+    except (msgspec.MsgspecError, ValueError) as error:
+        logger.error("row_unreadable", email_id=email_id, error=str(error))
+        return None
 
 
 async def find_content(pool: asyncpg.Pool, workspace: str, email_id: str) -> email.Body | None:

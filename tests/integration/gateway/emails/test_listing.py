@@ -169,6 +169,7 @@ async def test_pages_and_cursors_tell_the_same_list(door: Door, behind: Behind) 
         while True:
             answer = await door.list_(query + cursor)
             by_cursor += [row["id"] for row in answer.data]
+            assert answer.body["meta"]["page"] == 1
             assert answer.body["meta"]["total"] == 23
             if answer.body["meta"]["next_cursor"] is None:
                 break

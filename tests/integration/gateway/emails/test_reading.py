@@ -98,6 +98,31 @@ async def test_what_is_no_id_is_400_and_an_unknown_one_404(door: Door) -> None:
     assert (answer.status, answer.error["code"]) == (404, "NOT_FOUND")
 
 
+async def test_a_row_that_cannot_be_read_counts_as_absent(door: Door, behind: Behind) -> None:
+    email_id = (await door.sent("k"))["id"]
+    await behind.project(email_id)
+    await behind.pool.execute("UPDATE projector.emails SET state = '\\xc1' WHERE email_id = $1", email_id)
+    assert (await door.show(email_id, "content,events")).data["status"] == "queued"
+    assert (await door.sent("k"))["id"] == email_id
+    assert (await door.list_()).data == []
+    await behind.trim(email_id)
+    assert (await door.show(email_id)).status == 404
+
+
+async def test_an_archived_event_that_cannot_be_read_is_left_out(door: Door, behind: Behind) -> None:
+    email_id = (await door.sent())["id"]
+    await behind.append(email_id, _claim())
+    await behind.project(email_id)
+    await behind.trim(email_id)
+    await behind.pool.execute(
+        """UPDATE projector.events SET payload = '{"attempt": "none"}' WHERE email_id = $1
+        AND type LIKE '%sending%'""",
+        email_id,
+    )
+    shown = await door.show(email_id, "events")
+    assert [event["type"] for event in shown.data["events"]] == ["email.requested"]
+
+
 async def test_expired_content_is_null_and_the_story_stays(door: Door, behind: Behind) -> None:
     email_id = (await door.sent())["id"]
     await behind.project(email_id)
