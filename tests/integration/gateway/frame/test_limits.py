@@ -34,6 +34,7 @@ class Wire:
         """Return (status, code) of the next answer."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
         status = int(head.split()[1])
+        assert status == 100 or "\r\nX-Request-Id: " in head
         length = next(
             (
                 int(line.split(":")[1])

@@ -77,7 +77,7 @@ MORE: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "value"), MORE)
 def test_a_key_cannot_make_one_that_may_ask_more_or_lives_longer(name: str, value: Any) -> None:
-    within = {"rate_limit": 100, "expires_at": NOW + timedelta(days=1)}
+    within: dict[str, Any] = {"rate_limit": 100, "expires_at": NOW + timedelta(days=1)}
     fine = fields.NewKey(name="n", permissions=["keys.write"], **within)
     assert decisions.opened("id", fine, a_limited_key(), NOW).rate_limit == 100
     wanted = fields.NewKey(name="n", permissions=["keys.write"], **(within | {name: value}))
