@@ -88,7 +88,7 @@ def _deferred(
         next_attempt_at=min(at, max(stand.expires_at, now)),
         expires_at=stand.expires_at,
         attempts=attempts,
-        ambiguous=outcome.ambiguous,
+        ambiguous=outcome.ambiguous or stand.after_claim is not None,
         results=merge(stand.results, results),
         email=stand.email,
     )

@@ -33,7 +33,7 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     """What a holder knows of the email it is about to speak for.
 
     `guard` is the last sequence seen; `results` are those of earlier attempts; `attempts` counts the
-    claims made so far; `after_claim` says that somebody claimed it and gave no outcome.
+    claims made so far; `after_claim` is the claim that is taken over: its holder gave no outcome.
     """
 
     round: int
@@ -42,7 +42,7 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     email: Email
     results: tuple[RecipientResult, ...] = ()
-    after_claim: bool = False
+    after_claim: str | None = None
 
     def waiting(self) -> tuple[str, ...]:
         """Return the recipients no earlier attempt has settled."""
@@ -50,8 +50,12 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(address for address, _ in self.email.recipients() if address not in settled)
 
 
+class Unusable(Exception):
+    """The record can be read, but nothing can be sent by it."""
+
+
 def first_stand(event: Event, sequence: int) -> Stand:
-    """Return what a record says by itself. Raises: ValueError when it carries no email."""
+    """Return what a record says by itself. Raises: Unusable when it carries no email."""
     if isinstance(event, submission.Requested):
         expires_at = event.email.expires_at or event.occurred_at + status.DEADLINE
         return Stand(round=1, guard=sequence, attempts=0, expires_at=expires_at, email=event.email)
@@ -64,7 +68,7 @@ def first_stand(event: Event, sequence: int) -> Stand:
             email=event.email,
             results=event.results,
         )
-    raise ValueError(f"{event.name} carries no email to send")
+    raise Unusable(f"{event.name} carries no email to send")
 
 
 def after_reading(state: fold.State, round_: int, *, redelivered: bool, mine: Container[str]) -> Verdict:
@@ -90,7 +94,7 @@ def later_stand(stand: Stand, state: fold.State, verdict: Verdict) -> Stand:
         guard=state.sequence,
         attempts=state.attempts,
         results=status.results(state),
-        after_claim=True,
+        after_claim=state.claim_id,
     )
 
 

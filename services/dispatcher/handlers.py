@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
 
-from services.dispatcher import conclusion, letters, limits, metrics, reasons
+from services.dispatcher import conclusion, decisions, letters, limits, metrics, reasons, unattempted
 from services.dispatcher.conclusion import Claim
 from services.dispatcher.decisions import Stand
 from services.dispatcher.envelope import Envelope
@@ -25,7 +25,6 @@ from services.dispatcher.outcome import Outcome, SmtpError
 from services.dispatcher.speaking import Voice
 from shared.events import delivery as said
 from shared.events import email as email_
-from shared.events.base import AccountId
 from shared.events.delivery import Reason
 from shared.runtime.content import ContentStore, ContentUnavailable
 from shared.runtime.delivery import Delivery
@@ -34,6 +33,8 @@ from shared.runtime.publisher import Unconfirmed
 
 logger = structlog.get_logger(__name__)
 ACCOUNT_RETRY: Final = timedelta(minutes=5)
+SHARE_WITHIN: Final = 3.0
+FAULTS: Final = 12
 _OUTCOMES: Final = uuid.UUID("6f0c3a52-8a0e-4a8a-9d53-0d1f6f5b1c11")
 
 
@@ -88,12 +89,19 @@ class Handlers:
         except asyncio.CancelledError:
             await delivery.retry(0)
             raise
+        except decisions.Unusable as error:
+            await delivery.set_aside(error)
         except (Unconfirmed, BrokerUnavailable, ContentUnavailable) as error:
             logger.warning("will_come_again", email_id=item.email_id, error=str(error))
-            await delivery.retry(min(60.0, 2.0**delivery.delivered))
-        except Exception:
+            await delivery.retry(2.0 ** min(delivery.delivered, 6))
+        except Exception as error:
             logger.exception("handling_failed", email_id=item.email_id, nats_sequence=item.sequence)
-            await delivery.retry(min(300.0, 2.0**delivery.delivered))
+            if (
+                delivery.delivered >= FAULTS
+            ):  # it will never work: it must not keep the log from being trimmed
+                await delivery.set_aside(error)
+            else:
+                await delivery.retry(2.0 ** min(delivery.delivered, 8))
 
     async def _handle(self, delivery: Delivery) -> None:
         stand = await self._voice.stand(delivery)
@@ -109,28 +117,39 @@ class Handlers:
             return
         lane.held += 1
         try:
-            if not await self._refused_before_claim(delivery, stand, lane):
+            if not (
+                await self._ended(delivery, stand, lane) or await self._left_alone(delivery, stand, lane)
+            ):
                 await self._attempt(delivery, stand, lane)
         finally:
             lane.held -= 1
             lane.used_at = _monotonic()
 
-    async def _refused_before_claim(self, delivery: Delivery, stand: Stand, lane: Lane) -> bool:
-        """Say what needs no attempt: expired, account unusable, breaker open."""
-        now = _now()
-        if now >= stand.expires_at:
-            await self._settle(delivery, stand, lambda s: _failed(s, reasons.EXPIRED))
+    async def _ended(self, delivery: Delivery, stand: Stand, lane: Lane) -> bool:
+        """Say what needs no attempt: a dead holder's email that may be sent already, expired, no account."""
+        if stand.after_claim and lane.account and lane.account.ambiguity == "at_most_once":
+            await self._settle(
+                delivery, stand, lambda s: unattempted.unconfirmed(s, reasons.HOLDER_DIED, _now())
+            )
+        elif _now() >= stand.expires_at:
+            await self._settle(delivery, stand, lambda s: unattempted.failed(s, reasons.EXPIRED, _now()))
         elif lane.account is None:
             await self._defer(delivery, stand, reasons.ACCOUNT_DELETED, ACCOUNT_RETRY)
         elif lane.account.disabled:
             await self._defer(delivery, stand, reasons.ACCOUNT_DISABLED, ACCOUNT_RETRY)
         elif not lane.secret_readable:
             await self._defer(delivery, stand, reasons.SECRET_UNREADABLE, ACCOUNT_RETRY)
-        elif stand.after_claim and lane.account.ambiguity == "at_most_once":
-            await self._settle(delivery, stand, lambda s: _unconfirmed(s, reasons.HOLDER_DIED))
-        elif not lane.breaker.allows(_monotonic()):
+        else:
+            return False
+        return True
+
+    async def _left_alone(self, delivery: Delivery, stand: Stand, lane: Lane) -> bool:
+        """Leave an account alone whose server does not answer, or whose connections others hold."""
+        if not lane.breaker.allows(_monotonic()):
             wait = timedelta(seconds=max(1.0, lane.breaker.retry_at - _monotonic()))
             await self._defer(delivery, stand, reasons.breaker_open(lane.last_error), wait)
+        elif not await lane.has_share(SHARE_WITHIN):
+            await delivery.retry(random.uniform(0.5, 1.5))
         else:
             return False
         return True
@@ -140,7 +159,7 @@ class Handlers:
             content = await letters.content_of(stand.email, self._store)
         except letters.ContentLost as error:
             logger.error("content_lost", email_id=delivery.record.email_id, error=str(error))
-            await self._settle(delivery, stand, lambda s: _failed(s, reasons.CONTENT_LOST))
+            await self._settle(delivery, stand, lambda s: unattempted.failed(s, reasons.CONTENT_LOST, _now()))
             return
         await lane.gate.enter(lane.may_claim())
         try:
@@ -151,7 +170,9 @@ class Handlers:
     async def _claim_and_send(
         self, delivery: Delivery, stand: Stand, lane: Lane, content: email_.Content
     ) -> None:
-        assert lane.account is not None
+        # Again, for the queue may have been long: nothing expired or disabled leaves.
+        if await self._ended(delivery, stand, lane) or lane.account is None:
+            return
         try:
             await lane.limiter.slot(lane.account.limits)
         except limits.Full as full:
@@ -162,7 +183,9 @@ class Handlers:
         self._voice.own(claim_id)
         self._reached(Phase.CLAIMED)
         try:
-            claimed = await self._voice.say(delivery, stand, claim_id, lambda s: _sending(s, claim_id))
+            claimed = await self._voice.say(
+                delivery, stand, claim_id, lambda s: unattempted.sending(s, claim_id, _now())
+            )
             if claimed is None:
                 return
             delivery.claimed(_monotonic())
@@ -176,8 +199,19 @@ class Handlers:
             envelope = letters.envelope(claimed.email, content, recipients, delivery.record.email_id)
             outcome = await self._transmit(delivery, lane, envelope)
             await self._conclude(delivery, lane, claim, outcome)
+        except asyncio.CancelledError:  # we are stopping, and the final dot has not left
+            await self._give_up(delivery, stand, claim_id)
+            raise
         finally:
             self._voice.disown(claim_id)
+
+    async def _give_up(self, delivery: Delivery, stand: Stand, claim_id: str) -> None:
+        """Conclude a claim of ours that was never transmitted, so that nobody has to guess."""
+        event = msgspec.structs.replace(
+            unattempted.deferred(stand, reasons.STOPPING, timedelta(0), _now()), claim_id=claim_id
+        )
+        await self._voice.tell(delivery, _outcome_id(claim_id), event)
+        await self._let_go(delivery, event, claim_id)
 
     async def _transmit(self, delivery: Delivery, lane: Lane, envelope: Envelope) -> Outcome:
         """Talk SMTP; whatever comes of it is an outcome."""
@@ -199,25 +233,32 @@ class Handlers:
         return outcome
 
     async def _conclude(self, delivery: Delivery, lane: Lane, claim: Claim, outcome: Outcome) -> None:
+        self._reached(Phase.DOTTED)  # what is known is told, whatever stops us
         if outcome.error_kind == "aborted":  # somebody else may have it: no word, no ack
             logger.warning("hold_lapsed", email_id=delivery.record.email_id)
             delivery.leave()
             return
         wait = timedelta(seconds=lane.leave_alone(_monotonic()))
         event = conclusion.conclude(claim, outcome, _now(), random.uniform(-1, 1), wait)
-        event = _with_our_addresses(event, claim.stand.waiting())
-        event_id = str(uuid.uuid5(_OUTCOMES, claim.claim_id))
+        event = unattempted.with_our_addresses(event, claim.stand.waiting())
         lane.finished()
         metrics.ATTEMPTS.labels(event.name).inc()
-        await self._voice.tell(delivery, event_id, event)
-        if delivery.is_held_safely(_monotonic()):
+        await self._voice.tell(delivery, _outcome_id(claim.claim_id), event)
+        await self._let_go(delivery, event, claim.claim_id)
+
+    async def _let_go(self, delivery: Delivery, event: said.Outcome, claim_id: str) -> None:
+        """Ack, unless somebody may have taken over: their claim needs the record if they die."""
+        safely = delivery.is_held_safely(_monotonic())
+        if isinstance(event, said.Deferred):  # it ends nothing, so a newer claim is still open
+            safely = safely and await self._voice.is_newest(delivery, claim_id)
+        if safely:
             await delivery.ack()
-        else:  # somebody may have taken over and died since: the record has to come to a third
+        else:
             delivery.leave()
 
     async def _defer(self, delivery: Delivery, stand: Stand, reason: Reason, wait: timedelta) -> None:
         metrics.DEFERRED.labels(reason.code).inc()
-        await self._settle(delivery, stand, lambda s: _deferred(s, reason, wait))
+        await self._settle(delivery, stand, lambda s: unattempted.deferred(s, reason, wait, _now()))
 
     async def _settle(self, delivery: Delivery, stand: Stand, make: Callable[[Stand], said.Outcome]) -> None:
         """Say what was decided without an attempt, then ack."""
@@ -233,66 +274,13 @@ async def _transact(lane: Lane, envelope: Envelope, still_ours: Callable[[], boo
         return error.outcome(envelope.recipients)
 
 
+def _outcome_id(claim_id: str) -> str:
+    return str(uuid.uuid5(_OUTCOMES, claim_id))
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 def _monotonic() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _sending(stand: Stand, claim_id: str) -> said.Sending:
-    return said.Sending(
-        occurred_at=_now(),
-        round=stand.round,
-        attempt=stand.attempts + 1,
-        claim_id=claim_id,
-        account_id=AccountId(stand.email.account_id),
-    )
-
-
-def _failed(stand: Stand, reason: Reason) -> said.Outcome:
-    """Return `failed`, or `sent` where an earlier attempt has reached somebody."""
-    results = tuple(
-        said.RecipientResult(address=a, status="failed", category=reason.category, text=reason.message)
-        for a in stand.waiting()
-    )
-    common: dict[str, Any] = {
-        "occurred_at": _now(),
-        "round": stand.round,
-        "attempt": stand.attempts,
-        "recipients": results,
-    }
-    if any(result.status == "sent" for result in stand.results):
-        return said.Sent(**common)
-    return said.Failed(**common, reason=reason)
-
-
-def _unconfirmed(stand: Stand, reason: Reason) -> said.Unconfirmed:
-    return said.Unconfirmed(occurred_at=_now(), round=stand.round, attempt=stand.attempts, reason=reason)
-
-
-def _deferred(stand: Stand, reason: Reason, wait: timedelta) -> said.Deferred:
-    now = _now()
-    return said.Deferred(
-        occurred_at=now,
-        round=stand.round,
-        attempt=stand.attempts,
-        reason=reason,
-        next_attempt_at=min(now + wait, max(stand.expires_at, now)),
-        expires_at=stand.expires_at,
-        attempts=stand.attempts,
-        results=stand.results,
-        email=stand.email,
-    )
-
-
-def _with_our_addresses(event: said.Outcome, addresses: tuple[str, ...]) -> said.Outcome:
-    """Name the recipients as the client did: the envelope may have had an IDN domain in A-labels."""
-    if all(result.address == address for result, address in zip(event.recipients, addresses, strict=True)):
-        return event
-    renamed = tuple(
-        msgspec.structs.replace(result, address=address)
-        for result, address in zip(event.recipients, addresses, strict=True)
-    )
-    return msgspec.structs.replace(event, recipients=renamed)

@@ -4,6 +4,7 @@ An account's change reaches its lane with the next record; its connections are a
 """
 
 import asyncio
+import uuid
 
 import structlog
 
@@ -11,7 +12,7 @@ from services.dispatcher import leases, limits, metrics
 from services.dispatcher.lanes import Lane
 from services.dispatcher.opening import Server
 from services.dispatcher.pool import Pool
-from shared.runtime import configuration, outgoing
+from shared.runtime import configuration, outgoing, process
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account
 from shared.runtime.keyring import Keyring, KeyringError
@@ -86,7 +87,10 @@ class House:
             account, Pool(server or NOWHERE, 0, allowed=self._allowed), limits.Limiter(self._ledgers, key)
         )
         lane.secret_readable = server is not None
-        lane.lease = leases.Lease(self._leases, key, self._me, lambda: lane.connections, lane.pool.set_limit)
+        holder = (
+            f"{self._me}-{uuid.uuid4().hex[:8]}"  # a lane just closed must not give up the next one's share
+        )
+        lane.lease = leases.Lease(self._leases, key, holder, lambda: lane.connections, lane.set_share)
         lane.lease_task = asyncio.create_task(lane.lease.keep(), name=f"lease-{key}")
         self._lanes[key] = lane
         return lane
@@ -111,8 +115,7 @@ class House:
 
     async def _close(self, lane: Lane) -> None:
         if lane.lease_task:
-            lane.lease_task.cancel()
-            await asyncio.gather(lane.lease_task, return_exceptions=True)
+            await process.end(lane.lease_task)
         await lane.pool.close()
         if lane.lease:
             await lane.lease.release()

@@ -5,6 +5,7 @@ waiting, or a relay that answers in 30 s, never fills the window all accounts sh
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import deque
@@ -94,6 +95,8 @@ class Lane:
         self.used_at = time.monotonic()
         self.last_error = ""
         self.secret_readable = True
+        self.share = 0
+        self._shared = asyncio.Event()
         self.lease: Lease | None = None
         self.lease_task: asyncio.Task[None] | None = None
         self._rate = Rate()
@@ -103,13 +106,30 @@ class Lane:
         """Return how many connections the account allows to all dispatchers together."""
         return self.account.limits.connections if self.account else 1
 
+    def set_share(self, connections: int) -> None:
+        """Use that many of the account's connections from now on."""
+        self.share = connections
+        self.pool.set_limit(connections)
+        if connections:
+            self._shared.set()
+        else:
+            self._shared.clear()
+
+    async def has_share(self, within: float) -> bool:
+        """Wait for a share of the connections; False when other dispatchers hold them all."""
+        if self.share:
+            return True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._shared.wait(), within)
+        return self.share > 0
+
     def finished(self) -> None:
         """Count one email that is done with, for the length of the queue that follows."""
         self._rate.add(time.monotonic())
 
     def may_hold(self) -> int:
         """Return how many records this lane may hold: slots and a queue of a few seconds."""
-        short = QUEUE_PER_CONNECTION * self.connections
+        short = QUEUE_PER_CONNECTION * (self.share or self.connections)
         allowed = max(short, QUEUE_SECONDS * self._rate.per_second(time.monotonic()))
         step = limits.interval(self.account.limits) if self.account else 0.0
         if step:
@@ -117,9 +137,11 @@ class Lane:
         return min(allowed, topology.DISPATCHER.in_flight // 4)
 
     def may_claim(self) -> int:
-        """Return how many may be claimed at once: those in transmission and the next half second's."""
-        ahead = self._rate.per_second(time.monotonic()) // 2
-        return self.connections + max(self.connections, ahead)
+        """Return how many may be claimed at once: those in transmission and the next half second's.
+
+        Where the next hop is slow that is no more than have a session: a claim does not wait for one.
+        """
+        return max(1, self.share) + self._rate.per_second(time.monotonic()) // 2
 
     def leave_alone(self, now: float) -> float:
         """Return for how many seconds nothing should be tried after a fault of the account's own."""

@@ -38,7 +38,12 @@ def share(leases: Leases, me: str, limit: int, now: float) -> tuple[int, Leases]
     Everyone who renews takes what the living others leave, but never less than room for a fair part
     is asked of them: whoever holds more than a fair part shrinks to it at its own next renewal.
     """
-    others = {name: holder for name, holder in leases.holders.items() if name != me and holder.until > now}
+    # A lease that would outlast any is from a clock that has jumped since: it counts as over.
+    others = {
+        name: holder
+        for name, holder in leases.holders.items()
+        if name != me and now < holder.until <= now + 2 * LEASE
+    }
     taken = sum(holder.connections for holder in others.values())
     fair = max(1, limit // (len(others) + 1))
     mine = max(0, min(limit - taken, limit if not others else fair))
@@ -67,10 +72,18 @@ class Lease:
                 await self._renew()
                 await asyncio.sleep(RENEW)
             except BrokerUnavailable as error:
-                if time.time() > self._until:
-                    self._on_change(0)
                 logger.warning("lease_not_renewed", account=self._key, error=str(error))
-                await asyncio.sleep(0.5)
+                await self._wait_without()
+            except (
+                Exception
+            ):  # an entry we cannot read: without a share nothing is sent, but it is tried again
+                logger.exception("lease_failed", account=self._key)
+                await self._wait_without()
+
+    async def _wait_without(self) -> None:
+        if time.time() > self._until:
+            self._on_change(0)
+        await asyncio.sleep(0.5)
 
     async def _renew(self) -> None:
         for _ in range(20):
@@ -85,6 +98,7 @@ class Lease:
             self._until = now + LEASE
             self._on_change(mine)
             return
+        raise BrokerUnavailable("lost too many races for the lease")
 
     async def release(self) -> None:
         """Give the share back at once."""

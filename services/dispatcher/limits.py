@@ -18,6 +18,7 @@ from shared.runtime.configuration import Limits
 WAIT_AT_MOST: Final = 2.0
 CHUNK_SECONDS: Final = 0.5
 STALE_AFTER: Final = 1.0
+CLOCK_FAULT: Final = 120.0
 _WINDOWS: Final = (("per_hour", 3600), ("per_day", 86_400))
 
 
@@ -62,7 +63,9 @@ def reserve(ledger: Ledger, limits: Limits, wanted: int, now: float) -> tuple[li
     Raises: Full when the next slot is more than WAIT_AT_MOST away.
     """
     step = interval(limits)
-    start = max(now, ledger.next_at) if step else now
+    # Further ahead than all dispatchers' chunks can reach only a clock that has jumped back sees it.
+    behind = ledger.next_at if ledger.next_at - now < max(CLOCK_FAULT, 2 * step) else now
+    start = max(now, behind) if step else now
     if start - now > WAIT_AT_MOST:
         raise Full("per_second" if limits.per_second else "per_minute", start)
     count = max(1, min(wanted, int(CHUNK_SECONDS / step) if step else wanted))

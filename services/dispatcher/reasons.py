@@ -31,6 +31,12 @@ ACCOUNT_DELETED: Final = _waits(
     "the SMTP account was deleted",
     "cancel the email and submit it again through another account",
 )
+STOPPING: Final = _waits(
+    "stopping",
+    "the process was stopped before it could be sent",
+    "none; it is tried again",
+    "internal",
+)
 SECRET_UNREADABLE: Final = _waits(
     "account_secret_unreadable",
     "the account's secret cannot be read with the keyring in use",

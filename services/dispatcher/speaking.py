@@ -14,9 +14,10 @@ from services.dispatcher import decisions
 from services.dispatcher.decisions import Stand, Verdict
 from shared.events import fold, record
 from shared.events.base import Event, EventId
+from shared.events.delivery import Outcome
 from shared.runtime import log as log_
 from shared.runtime.delivery import Delivery
-from shared.runtime.publisher import Conflict, Publisher, Unconfirmed
+from shared.runtime.publisher import Conflict, Publisher, Refused, Unconfirmed
 
 logger = structlog.get_logger(__name__)
 TRIES: Final = 50
@@ -41,13 +42,13 @@ class Voice:
         """Return where we stand with a record just taken, or None when it is not ours to speak for.
 
         A first delivery is taken at its word; one that came again is read and folded first. None means
-        that the record has been acked or left. Raises: BrokerUnavailable, ValueError.
+        that the record has been acked or left. Raises: BrokerUnavailable, Unusable.
         """
         item = delivery.record
         stand = decisions.first_stand(item.event, item.sequence)
         if delivery.delivered == 1:
             return stand
-        return await self._read(delivery, stand)
+        return await self._read(delivery, stand, may_take_over=True)
 
     async def say(
         self, delivery: Delivery, stand: Stand, event_id: str, make: Callable[[Stand], Event]
@@ -55,7 +56,9 @@ class Voice:
         """Append a guarded event and return the stand it was said from, its guard the new sequence.
 
         On a conflict the email's records decide whether it may still be said; None means that it may
-        not, and the record has been acked or left. Raises: Unconfirmed, BrokerUnavailable.
+        not, and the record has been acked or left. A claim met here is younger than our reading of
+        the record, so its holder lives: it is never taken over from here.
+        Raises: Unconfirmed, BrokerUnavailable.
         """
         for attempt in range(TRIES):
             said = self._record(delivery, event_id, make(stand))
@@ -63,7 +66,7 @@ class Voice:
                 sequence = await self._publisher.append(said, guard=stand.guard)
                 return msgspec.structs.replace(stand, guard=sequence)
             except Conflict:
-                later = await self._read(delivery, stand)
+                later = await self._read(delivery, stand, may_take_over=False)
                 if later is None:
                     return None
                 stand = later
@@ -79,13 +82,25 @@ class Voice:
                 return
             except Unconfirmed as error:
                 logger.warning("outcome_not_in_the_log_yet", email_id=said.email_id, error=str(error))
+            except Refused as error:  # a 250 must never lead to a second copy: say it in fewer words
+                if not isinstance(event, Outcome) or event.conversation is None:
+                    raise
+                logger.error("outcome_refused", email_id=said.email_id, error=str(error))
+                event = msgspec.structs.replace(event, conversation=None)
+                said = said._replace(event=event)
 
-    async def _read(self, delivery: Delivery, stand: Stand) -> Stand | None:
+    async def is_newest(self, delivery: Delivery, claim_id: str) -> bool:
+        """Say whether nobody has claimed the email after this claim. Raises: BrokerUnavailable."""
+        item = delivery.record
+        return fold.fold(await self._log.history(item.workspace, item.email_id)).claim_id == claim_id
+
+    async def _read(self, delivery: Delivery, stand: Stand, *, may_take_over: bool) -> Stand | None:
         item = delivery.record
         state = fold.fold(await self._log.history(item.workspace, item.email_id))
         original = decisions.first_stand(item.event, item.sequence).round
+        known = stand.after_claim is not None and state.claim_id == stand.after_claim
         verdict = decisions.after_reading(
-            state, original, redelivered=delivery.delivered > 1, mine=self._mine
+            state, original, redelivered=may_take_over or known, mine=self._mine
         )
         if verdict is Verdict.DONE:
             await delivery.ack()

@@ -55,7 +55,7 @@ async def assemble(wanted: Settings, clock: Callable[[], datetime]) -> AsyncIter
         releaser = Releaser(table, voice, agenda, flow, clock)
         tidier = Tidier(table, voice, agenda, flow, clock)
         records.start()
-        stack.push_async_callback(broker.stop)
+        stack.push_async_callback(consumer.stop_broker, broker)
         await consumer.start_broker(broker)
         stack.push_async_callback(records.stop, GRACE / 2)
         releaser.start()

@@ -20,6 +20,7 @@ from shared.events import record
 from shared.runtime import log as log_
 from shared.runtime import metrics, topology
 from shared.runtime.delivery import ACK, Delivery
+from shared.runtime.publisher import Publisher
 
 logger = structlog.get_logger(__name__)
 TERM: Final = b"+TERM"
@@ -35,6 +36,7 @@ Handle = Callable[[list[Delivery]], Awaitable[None]]
 class Consumer:
     """Feeds one service with batches from its durable consumer.
 
+    With a `publisher` it stands still while that cannot append.
     `handle` gets up to `batch` deliveries and settles each, at once or later; heartbeats go on until it
     does. What is unsettled when it raises is given back.
     """
@@ -48,12 +50,14 @@ class Consumer:
         *,
         batch: int = 512,
         linger: float = 0.0,
+        publisher: Publisher | None = None,
     ) -> None:
         self._log = log
         self._durable = durable
         self._handle = handle
         self._batch = batch
         self._linger = linger
+        self._publisher = publisher
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
         self._held: dict[int, Delivery] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -191,6 +195,7 @@ class Consumer:
             while len(batch) < self._batch and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             batch = [delivery for delivery in batch if not delivery.settled]
+            await self._can_append()
             started = loop.time()
             try:
                 await self._handle(batch)
@@ -202,6 +207,11 @@ class Consumer:
                     if not delivery.settled:
                         await delivery.retry(min(30.0, 0.5 * 2 ** min(delivery.delivered, 6)))
             self._handling.observe(loop.time() - started)
+
+    async def _can_append(self) -> None:
+        """Hold the batch, kept alive, while nothing that follows from it could be appended."""
+        while self._publisher and self._publisher.problem:  # noqa: ASYNC110 - it fades, nothing announces it
+            await asyncio.sleep(0.2)
 
     def _busy(self) -> bool:
         return len(self._held) > 8

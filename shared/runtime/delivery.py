@@ -14,6 +14,9 @@ class Holder(Protocol):
     async def settle(self, delivery: "Delivery", verb: bytes) -> None:
         """Answer the broker for a delivery, once."""
 
+    async def set_aside(self, delivery: "Delivery", why: Exception) -> None:
+        """Dead-letter a record that can never be handled."""
+
     def forget(self, delivery: "Delivery") -> None:
         """Stop keeping a delivery alive."""
 
@@ -39,6 +42,10 @@ class Delivery:
     async def retry(self, delay: float) -> None:
         """Give the record back, to be delivered again after `delay` seconds."""
         await self._consumer.settle(self, b'-NAK {"delay": %d}' % int(delay * 1e9))
+
+    async def set_aside(self, why: Exception) -> None:
+        """Put the record among the dead letters: it can be read, but never be handled."""
+        await self._consumer.set_aside(self, why)
 
     def leave(self) -> None:
         """Let go without a word: the record comes again when `ack_wait` is over."""

@@ -147,6 +147,11 @@ class Publisher:
             problem = await self._send(flush)
         except (Unconfirmed, nats.errors.Error, OSError) as error:
             problem = error
+        except Exception as error:  # a fault of ours or of the broker's must not end the flushing for good
+            logger.exception("flush_failed", records=len(flush))
+            problem = error
+            for entry in flush:
+                entry.fail(Unconfirmed(f"the flush failed: {error!r}"))
         self._problem = None
         self._full = isinstance(problem, LogFull)
         if problem is not None:

@@ -36,7 +36,7 @@ async def world(clean_nats: str, mailbox: MailboxAddress, home: Path) -> AsyncIt
     async with runtime.open_log(clean_nats) as (log, publisher):
         await dispatching.store(log, an_account(mailbox.smtp_port))
         process = dispatching.a_dispatcher(home, clean_nats)
-        await asyncio.to_thread(process.start)
+        await asyncio.to_thread(process.start, within=60)
         try:
             yield World(log, publisher, mailbox, process, home, clean_nats)
         finally:
@@ -107,7 +107,7 @@ async def test_a_lost_answer_is_decided_by_the_accounts_policy(
 ) -> None:
     await dispatching.store(world.log, an_account(world.mailbox.smtp_port, ambiguity=policy))
     await asyncio.sleep(0.7)
-    item = a_request(recipient, text="a line that is not the last one\r\n" * 40_000)
+    item = a_request(recipient, text="a line that is not the last one\r\n" * 200_000)
     await world.publisher.append(item, guard=0)
     await eventually(lambda: _has(world, item, ["requested", "sending", outcome]))
 

@@ -1,0 +1,71 @@
+"""The events a dispatcher says from where it stands: the claim, and what needs no attempt. Pure."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from services.dispatcher.decisions import Stand
+from shared.events import delivery as said
+from shared.events.base import AccountId
+from shared.events.delivery import Reason
+
+
+def sending(stand: Stand, claim_id: str, now: datetime) -> said.Sending:
+    """Return the claim of the next attempt."""
+    return said.Sending(
+        occurred_at=now,
+        round=stand.round,
+        attempt=stand.attempts + 1,
+        claim_id=claim_id,
+        account_id=AccountId(stand.email.account_id),
+    )
+
+
+def failed(stand: Stand, reason: Reason, now: datetime) -> said.Outcome:
+    """Return `failed`, or `sent` where an earlier attempt has reached somebody."""
+    results = tuple(
+        said.RecipientResult(address=a, status="failed", category=reason.category, text=reason.message)
+        for a in stand.waiting()
+    )
+    common: dict[str, Any] = {
+        "occurred_at": now,
+        "round": stand.round,
+        "attempt": stand.attempts,
+        "recipients": results,
+    }
+    if any(result.status == "sent" for result in stand.results):
+        return said.Sent(**common)
+    return said.Failed(**common, reason=reason)
+
+
+def unconfirmed(stand: Stand, reason: Reason, now: datetime) -> said.Unconfirmed:
+    """Return that nobody knows whether it was sent, and nobody will try."""
+    return said.Unconfirmed(occurred_at=now, round=stand.round, attempt=stand.attempts, reason=reason)
+
+
+def deferred(stand: Stand, reason: Reason, wait: timedelta, now: datetime) -> said.Deferred:
+    """Return that it waits, no attempt burnt."""
+    return said.Deferred(
+        occurred_at=now,
+        round=stand.round,
+        attempt=stand.attempts,
+        reason=reason,
+        next_attempt_at=min(now + wait, max(stand.expires_at, now)),
+        expires_at=stand.expires_at,
+        attempts=stand.attempts,
+        ambiguous=stand.after_claim is not None,
+        results=stand.results,
+        email=stand.email,
+    )
+
+
+def with_our_addresses(event: said.Outcome, addresses: tuple[str, ...]) -> said.Outcome:
+    """Name the recipients as the client did: the envelope may have had an IDN domain in A-labels."""
+    if all(result.address == address for result, address in zip(event.recipients, addresses, strict=True)):
+        return event
+    renamed = tuple(
+        msgspec.structs.replace(result, address=address)
+        for result, address in zip(event.recipients, addresses, strict=True)
+    )
+    return msgspec.structs.replace(event, recipients=renamed)
