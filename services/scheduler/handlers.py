@@ -78,16 +78,15 @@ class Handlers:
             absorbed = await book.absorb(tx, items)
             await tx.hold(holds(records))
         self._tell(absorbed.changes, items)
-        if absorbed.lacking:
-            await self._commit_histories({key: items[key] for key in absorbed.lacking})
+        for start in range(0, len(absorbed.lacking), READERS):
+            some = absorbed.lacking[start : start + READERS]
+            await self._commit_histories({key: items[key] for key in some})
 
     async def _commit_histories(self, items: dict[Key, list[Record]]) -> None:
         """Make missing rows out of everything the log has of their emails."""
-        readers = asyncio.Semaphore(READERS)
 
         async def read(key: Key) -> list[Record]:
-            async with readers:
-                history = await self._log.history(*key)
+            history = await self._log.history(*key)
             known = {item.sequence for item in history}
             missing = [item for item in items[key] if item.sequence not in known]
             return sorted([*history, *missing], key=lambda item: item.sequence)

@@ -34,15 +34,16 @@ class Settled(NamedTuple):
 
 async def settle(tx: Transaction, voice: Voice, fetched: Sequence[Any], now: datetime) -> Settled:
     """Release or expire these rows, write it down, and postpone those that cannot be spoken of."""
-    rows = {row.key: row for row in (store.as_row(values) for values in fetched)}
-    readable = [row for row in rows.values() if row.payload is not None]
-    answers = await asyncio.gather(*(voice.speak(row, now) for row in readable), return_exceptions=True)
+    rows = [store.as_row(values) for values in fetched]
+    answers = await asyncio.gather(*(voice.speak(row, now) for row in rows), return_exceptions=True)
     said: dict[Key, Said] = {}
     unsaid: set[Lane] = set()
-    stuck = [row for row in rows.values() if row.payload is None]
-    for row, answer in zip(readable, answers, strict=True):
+    stuck: list[Row] = []
+    for row, answer in zip(rows, answers, strict=True):
         if isinstance(answer, Said):
             said[row.key] = answer
+            if row.payload is None and not _spoke(answer):
+                stuck.append(row)
         elif isinstance(answer, Unconfirmed | BrokerUnavailable):
             unsaid.add(row.lane)
         elif isinstance(answer, Exception):
@@ -51,7 +52,12 @@ async def settle(tx: Transaction, voice: Voice, fetched: Sequence[Any], now: dat
         else:
             raise answer
     await _postpone(tx, stuck, now)
-    return Settled(await _write(tx, rows, said), _count_released(rows, said), unsaid)
+    known = {row.key: row for row in rows}
+    return Settled(await _write(tx, known, said), _count_released(known, said), unsaid)
+
+
+def _spoke(answer: Said) -> bool:
+    return bool(answer.records) and answer.records[-1].event.voice == schedule.Released.voice
 
 
 async def _write(tx: Transaction, rows: Mapping[Key, Row], said: Mapping[Key, Said]) -> list[Change]:

@@ -30,8 +30,10 @@ PLANNER: Final = {
 }
 # What a repeat cannot mend: the values themselves.
 UNACCEPTABLE: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, OverflowError)
-# How many rows one step of tidying takes, as store.sql says.
+# How many rows one step of tidying takes, as store.sql says; fewer where each brings its email along.
 STEP: Final = 1000
+EXPIRED_STEP: Final = 200
+LOST_STEP: Final = 100
 UNAVAILABLE: Final = (*postgres.UNAVAILABLE, asyncpg.PostgresError)
 COLUMNS: Final = (*Row.__struct_fields__,)
 _SQL: Final = postgres.statements(Path(__file__).with_name("store.sql"))

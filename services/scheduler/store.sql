@@ -129,14 +129,14 @@ SELECT w.workspace, w.email_id::text, w.account_id, w.state, w.due_at, w.sequenc
 FROM scheduler.waiting w
 WHERE w.state = 'waiting' AND w.expires_at IS NOT NULL AND w.expires_at <= $1
 ORDER BY w.expires_at
-LIMIT 1000
+LIMIT 200
 
 -- name: long_released
 SELECT w.workspace, w.email_id::text, w.account_id, w.state, w.due_at, w.sequence, w.proven, w.bulk, w.round,
        w.attempts, w.revision, w.expires_at, w.released_at, w.reason, NULL::bytea AS payload
 FROM scheduler.waiting w
 WHERE w.state = 'released' AND w.released_at <= $1
-LIMIT 1000
+LIMIT 100
 
 -- name: postpone
 UPDATE scheduler.waiting w

@@ -89,7 +89,7 @@ class Tidier:
                 fetched = await tx.expired(now)
                 settled = await settling.settle(tx, self._voice, fetched, now)
             book.tell(self._agenda, settled.changes)
-            full = len(fetched) == store.STEP and not settled.unsaid
+            full = len(fetched) == store.EXPIRED_STEP and bool(settled.changes)
 
     async def tidy(self) -> None:
         """Tidy up once, in bounded steps."""
@@ -100,7 +100,8 @@ class Tidier:
         if self._deadlines_at is None or abs(now - self._deadlines_at) >= DEADLINES_EVERY:
             await self._repeat(lambda tx: tx.give_deadlines(now, now + status.DEADLINE))
             self._deadlines_at = now
-        await self._find_lost(now)
+        while await self._find_lost(now) == store.LOST_STEP:
+            pass
 
     async def _repeat(
         self, step: Callable[[Transaction], Awaitable[int]], count: Callable[[int], None] | None = None
@@ -113,19 +114,18 @@ class Tidier:
             if count is not None:
                 count(done)
 
-    async def _find_lost(self, now: datetime) -> None:
+    async def _find_lost(self, now: datetime) -> int:
         """Look up in the log what has been out for long: lost outcomes must not use up the credit."""
         async with self._store.transaction() as tx:
             if not await tx.is_the_one():
-                return
+                return 0
             rows = await tx.long_released(now - LOST_AFTER)
-            if not rows:
-                return
             histories = await asyncio.gather(*(self._voice.read(row, "lost") for row in rows))
             read = {row.key: history for row, history in zip(rows, histories, strict=True)}
             changes = (await book.absorb(tx, read, whole=True)).changes
             await self._end_or_keep(tx, read, now)
         book.tell(self._agenda, changes)
+        return len(rows)
 
     async def _end_or_keep(self, tx: Transaction, histories: dict[Key, list[Record]], now: datetime) -> None:
         """End rows that nobody will ever speak of again; look at the others again in five minutes."""

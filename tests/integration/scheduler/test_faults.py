@@ -280,6 +280,28 @@ async def test_poison_is_set_aside_and_its_neighbours_go_on(
         assert dead.state.messages == 4
 
 
+async def test_a_row_that_cannot_be_read_holds_up_nobody_and_still_expires(
+    world: World, nats_url: str, database_url: str
+) -> None:
+    story, publisher = world
+    soon = scheduling.later(2)
+    damaged, mortal = a_request(release="turn"), a_request(release="turn", expires_at=soon)
+    async with scheduling.table(database_url) as table:
+        await scheduling.put(table, *await tell(publisher, damaged, mortal))
+    await scheduling.rows(database_url, "UPDATE scheduler.waiting SET payload = 'x' RETURNING 1")
+    whole = a_request(release="turn")
+    async with scheduling.scheduling(nats_url, database_url), scheduling.released(nats_url) as out:
+        await tell(publisher, whole)
+        await eventually(lambda: [item.email_id for item in out] == [whole.email_id])
+        await eventually(lambda: scheduling.states(database_url, "done", "released", "waiting"))
+        assert await names(story, mortal) == ["requested", "expired"]
+        assert await names(story, damaged) == ["requested"]
+    (row,) = await scheduling.rows(
+        database_url, "SELECT due_at FROM scheduler.waiting WHERE state = 'waiting'"
+    )
+    assert row["due_at"] > scheduling.later(200), "it would be looked at again and again"
+
+
 async def test_a_scheduler_that_is_asked_to_stop_finishes_its_round(
     world: World, nats_url: str, database_url: str, home: Path
 ) -> None:
