@@ -91,6 +91,10 @@ class Hand:
         else:
             pending.alive_at = asyncio.get_running_loop().time() - topology.ACK_WAIT
 
+    async def set_aside(self, delivery: Delivery, why: Exception) -> None:
+        """No record here is beyond handling."""
+        raise AssertionError(f"set aside: {why}")
+
     def forget(self, delivery: Delivery) -> None:
         """Stop keeping it alive."""
         delivery.settled = True
