@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from shared.events import delivery
 from shared.runtime import log as log_
 from tests.controls.world import ROOT, World
 
+_EMAIL_ID = re.compile(r'"email_id":"([0-9a-f-]{36})"')
 FINAL = ("sent", "failed", "cancelled", "suppressed", "unconfirmed")
 RANK = {"scheduled": 0, "queued": 1, "sending": 1, "deferred": 1, "failed": 2, "cancelled": 3, "sent": 4}
 
@@ -221,11 +223,18 @@ class Ledger:
         return Verdict("I3 nothing lost, copies explained and equal", held, detail)
 
     async def rebuilt_equals_live(self) -> Verdict:
-        """I4."""
-        live = await self._projector("dump", "--hash")
+        """I4, over this run's emails: mail of a scenario before it may still be retried meanwhile."""
+        live = await self._dumped()
         await self._projector("rebuild", "--json")
-        rebuilt = await self._projector("dump", "--hash")
+        rebuilt = await self._dumped()
         return Verdict("I4 rebuilt equals live", live == rebuilt, f"{live[:12]} and {rebuilt[:12]}")
+
+    async def _dumped(self) -> str:
+        lines = (await self._projector("dump")).splitlines()
+        found = (_EMAIL_ID.search(line) for line in lines)
+        ours = [line for line, at in zip(lines, found, strict=True) if at and at[1] in self.accepted]
+        assert ours, "the dump knows none of this run's emails"
+        return hashlib.sha256("\n".join(ours).encode()).hexdigest()
 
     async def _projector(self, tool: str, *arguments: str) -> str:
         command = [sys.executable, "-m", f"services.projector.{tool}", *arguments]
