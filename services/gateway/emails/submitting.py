@@ -30,7 +30,7 @@ REPLAYED: Final = Counter(
     "sendlog_emails_replayed_total", "Repeats that were answered with the first one's answer"
 )
 
-WITHIN: Final = 1.9
+WITHIN: Final = 1.7
 APPEND_WITHIN: Final = 1.5
 LOOKUP_WITHIN: Final = 0.2
 UNCONFIRMED: Final = (
