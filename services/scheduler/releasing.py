@@ -24,7 +24,7 @@ from shared.runtime import process
 
 logger = structlog.get_logger(__name__)
 WORKERS: Final = 2
-LANES: Final = 64
+LANES: Final = 32
 ROWS: Final = 512
 # An account without credit is freed by its outcomes; this is for those another scheduler has seen.
 LOOK_AGAIN: Final = 1.0
