@@ -109,6 +109,12 @@ async def releases(client: Any, count: int) -> list[tuple[datetime, datetime]]:
     return found
 
 
+async def _end(process: asyncio.subprocess.Process | None) -> None:
+    if process is not None:
+        process.kill()
+        await process.wait()
+
+
 async def measure(waiting: int, burst: int, accounts: int, answer: bool) -> dict[str, float]:
     """Run one scheduler on servers of its own and return the figures."""
     home = servers.own_directory()
@@ -140,9 +146,7 @@ async def measure(waiting: int, burst: int, accounts: int, answer: bool) -> dict
         await client.close()
         process.kill()
     finally:
-        if answering is not None:
-            answering.kill()
-            await answering.wait()
+        await _end(answering)
         await asyncio.to_thread(postgres.kill)
         await asyncio.to_thread(broker.kill)
         shutil.rmtree(home, ignore_errors=True)

@@ -25,8 +25,6 @@ _MAX_QUOTED: Final = 60
 _LONGEST_LABEL: Final = len("Reply-To: ")
 _NOT_IN_ADDRESS: Final = re.compile(r'[\s<>()",;:\\\[\]]')
 
-dot_stuff = mime.dot_stuffed
-
 
 class ComposeError(ValueError):
     """A letter that cannot be a message; accepting it was a fault of ours, and sending it would be a second one."""

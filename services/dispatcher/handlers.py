@@ -63,7 +63,7 @@ class Handlers:
     async def stop(self, grace: float) -> None:
         """Give back what is not claimed, finish what is within `grace` seconds, and never cut off a final dot.
 
-        Call after the consumer has stopped taking. What is given back after its claim is taken over.
+        Call after the consumer has stopped taking. A claim that was not transmitted is concluded.
         """
         self._cancel(Phase.WAITING)
         if self._tasks:
@@ -96,9 +96,8 @@ class Handlers:
             await delivery.retry(2.0 ** min(delivery.delivered, 6))
         except Exception as error:
             logger.exception("handling_failed", email_id=item.email_id, nats_sequence=item.sequence)
-            if (
-                delivery.delivered >= FAULTS
-            ):  # it will never work: it must not keep the log from being trimmed
+            # What will never work must not keep the log from being trimmed.
+            if delivery.delivered >= FAULTS:
                 await delivery.set_aside(error)
             else:
                 await delivery.retry(2.0 ** min(delivery.delivered, 8))
@@ -188,6 +187,7 @@ class Handlers:
             )
             if claimed is None:
                 return
+            stand = claimed
             delivery.claimed(_monotonic())
             claim = Claim(
                 claim_id=claim_id,

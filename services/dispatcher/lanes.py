@@ -119,8 +119,9 @@ class Lane:
         """Wait for a share of the connections; False when other dispatchers hold them all."""
         if self.share:
             return True
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._shared.wait(), within)
+        with contextlib.suppress(TimeoutError):  # not wait_for: it swallows cancellations on Python 3.11
+            async with asyncio.timeout(within):
+                await self._shared.wait()
         return self.share > 0
 
     def finished(self) -> None:

@@ -55,21 +55,6 @@ def encoded(text: str) -> bytes:
     return _BASE64 + _base64(raw)
 
 
-def dot_stuffed(message: bytes) -> bytes:
-    """Return what follows DATA, with the final dot (RFC 5321 4.5.2).
-
-    A lone CR or LF becomes CRLF, for some servers would take "LF . LF" for the end and the rest for commands.
-    """
-    ends = message.count(b"\r\n")
-    if message.count(b"\n") != ends or message.count(b"\r") != ends:
-        message = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-    if b"\n." in message:
-        message = message.replace(b"\n.", b"\n..")
-    if message.startswith(b"."):
-        message = b"." + message
-    return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
-
-
 def _alternative(text: bytes, html: bytes, boundary: str) -> bytes:
     mark = _unused(boundary, text, html)
     return b"".join(

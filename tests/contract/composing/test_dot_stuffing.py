@@ -2,14 +2,22 @@
 
 import re
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.dispatcher import composing
+from services.dispatcher import envelope
 
 _BYTES = st.lists(
     st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"..", b"x", b"MAIL FROM:<a@b.test>", b"\0"]), max_size=40
 ).map(b"".join)
+
+
+def sent(message: bytes, chunk: int) -> bytes:
+    """Return what the transaction writes after DATA, cut into pieces of about this size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(envelope, "CHUNK", chunk)
+        return b"".join(envelope.pieces(message)) + b".\r\n"
 
 
 def receive(data: bytes) -> bytes:
@@ -21,19 +29,19 @@ def receive(data: bytes) -> bytes:
 
 
 @settings(max_examples=1000, deadline=None)
-@given(_BYTES | st.binary(max_size=200))
-@example(b"")
-@example(b".")
-@example(b".\r\n.\r\n")
-@example(b"a\n.\nMAIL FROM:<x@y.test>\n")
-@example(b"a\r.\rMAIL")
-@example(b"a\r\r\n.\r\n")
-def test_one_message_arrives_whole(message: bytes) -> None:
-    stuffed = composing.dot_stuff(message)
+@given(message=_BYTES | st.binary(max_size=200), chunk=st.sampled_from([1, 2, 3, 7, 64 * 1024]))
+@example(message=b"", chunk=1)
+@example(message=b".", chunk=1)
+@example(message=b".\r\n.\r\n", chunk=3)
+@example(message=b"a\n.\nMAIL FROM:<x@y.test>\n", chunk=2)
+@example(message=b"a\r.\rMAIL", chunk=2)
+@example(message=b"a\r\r\n.\r\n", chunk=3)
+def test_one_message_arrives_whole(message: bytes, chunk: int) -> None:
+    stuffed = sent(message, chunk)
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", stuffed), "a lone CR or LF could end it elsewhere"
     clean = re.sub(rb"\r\n|\r|\n", b"\r\n", message)
     assert receive(stuffed) in (clean, clean + b"\r\n")
 
 
 def test_a_message_without_dots_only_gets_its_end() -> None:
-    assert composing.dot_stuff(b"Subject: x\r\n\r\nbody.\r\n") == b"Subject: x\r\n\r\nbody.\r\n.\r\n"
+    assert sent(b"Subject: x\r\n\r\nbody.\r\n", 64 * 1024) == b"Subject: x\r\n\r\nbody.\r\n.\r\n"

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-from shared.events import delivery, submission
+from shared.events import delivery, schedule, submission
 from shared.events.record import Record
+from shared.runtime import topology
 from shared.runtime.log import Log
 from shared.runtime.publisher import Publisher
 from tests.controls import dispatching, runtime
@@ -194,6 +195,21 @@ async def test_a_limit_per_second_is_kept(world: World) -> None:
         await world.publisher.append(item, guard=0)
     await eventually(lambda: len(messages(world.mailbox.url)) >= 8, within=10)
     assert time.monotonic() - started >= 1.2
+
+
+async def test_a_release_that_carries_no_email_goes_to_the_dead_letters(world: World) -> None:
+    now = datetime.now(UTC)
+    empty = a_record(schedule.Released(occurred_at=now, round=1, expires_at=now + timedelta(hours=1)))
+    await world.publisher.append(empty)
+    stream = world.log.client.jetstream()
+
+    async def is_dead() -> bool:
+        return (await stream.stream_info(topology.DEAD_LETTERS)).state.messages == 1
+
+    await eventually(is_dead)
+    item = a_request()
+    await world.publisher.append(item, guard=0)
+    await eventually(lambda: _has(world, item, ["requested", "sending", "sent"]))
 
 
 async def test_a_killed_dispatchers_mail_is_taken_over(world: World) -> None:
