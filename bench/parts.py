@@ -19,10 +19,10 @@ import msgspec
 from bench import load
 from bench.figures import Row
 from services.bootstrap import database
-from services.dispatcher import composing
 from services.projector import rebuilding, store
 from shared.events import delivery, email, record, submission
 from shared.events.base import AccountId, EmailId, EventId, WorkspaceId
+from shared.mail import composing
 from shared.mail.address import Mailbox
 from tests.controls import runtime, servers
 from tests.controls.world import ROOT, World

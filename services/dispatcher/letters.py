@@ -7,10 +7,9 @@ import zlib
 
 import msgspec
 
-from services.dispatcher import composing
 from services.dispatcher.envelope import Envelope
 from shared.events import email as email_
-from shared.mail import address
+from shared.mail import address, composing
 from shared.runtime.content import ContentMissing, ContentStore
 
 

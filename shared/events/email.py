@@ -6,6 +6,7 @@ attempt sends equal bytes.
 
 import zlib
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -36,6 +37,23 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int = 0
 
 
+class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of an email. Its bytes lie in the content store under `key`, whole, before the record that says so.
+
+    `size` is in bytes, `sha256` is the digest of the bytes in hex; both are held against what the store gives.
+    `content_id` is without its angle brackets. Several emails of a batch may name the same key.
+    """
+
+    id: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+    key: str
+    content_id: str | None = None
+    disposition: Literal["attachment", "inline"] = "attachment"
+
+
 class Tracking(msgspec.Struct, frozen=True, kw_only=True):
     """Which signals this email asks for."""
 
@@ -60,6 +78,7 @@ class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     subject: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     body: Body | None = None
+    attachments: tuple[Attachment, ...] = ()
     account_id: AccountId
     tracking: Tracking = Tracking()
     tags: tuple[str, ...] = ()
@@ -68,6 +87,9 @@ class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     expires_at: datetime | None = None
     batch_id: str | None = None
     resent_from: str | None = None
+    template_id: str | None = None
+    template_version: int | None = None
+    unsubscribe_url: str | None = None
     request_hash: str | None = None
 
     def recipients(self) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,8 @@ from email.policy import SMTP
 from functools import partial
 from typing import TypeVar
 
-from services.dispatcher import composing, envelope
+from services.dispatcher import envelope
+from shared.mail import composing
 from shared.mail.address import Mailbox
 from tests.contract.composing import letters
 

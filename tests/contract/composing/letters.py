@@ -8,8 +8,7 @@ from email.message import EmailMessage
 
 from hypothesis import strategies as st
 
-from services.dispatcher import composing
-from shared.mail import address, header
+from shared.mail import address, composing, header
 
 WHEN = datetime(2026, 11, 24, 9, 5, 7, tzinfo=UTC)
 BOUNDARY = "=_0192f0c17b2a7c3d8e4f5a6b7c8d9e0f"

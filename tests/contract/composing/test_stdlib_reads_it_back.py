@@ -6,8 +6,7 @@ import re
 
 from hypothesis import example, given, settings
 
-from services.dispatcher import composing
-from shared.mail import address
+from shared.mail import address, composing
 from tests.contract.composing import letters
 
 _thorough = settings(max_examples=100, deadline=None)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from services.dispatcher import composing
-from services.dispatcher.composing import ComposeError, Letter
+from shared.mail import composing
 from shared.mail.address import Mailbox
+from shared.mail.composing import ComposeError, Letter
 
 BOUNDARY = "=_0192f0c1"
 

@@ -3,7 +3,7 @@ import quopri
 
 import pytest
 
-from services.dispatcher import mime
+from shared.mail import mime
 
 BOUNDARY = "=_0192f0c1"
 

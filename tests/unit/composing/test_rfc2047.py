@@ -3,7 +3,7 @@ import quopri
 
 import pytest
 
-from services.dispatcher import rfc2047
+from shared.mail import rfc2047
 
 
 @pytest.mark.parametrize(

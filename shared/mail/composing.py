@@ -12,8 +12,7 @@ from typing import Final
 
 import msgspec
 
-from services.dispatcher import mime, rfc2047
-from shared.mail import address, header
+from shared.mail import address, header, mime, rfc2047
 from shared.mail.address import Mailbox
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
