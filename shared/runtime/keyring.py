@@ -14,9 +14,12 @@ from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _NUMBERED: Final = re.compile(r"k[0-9]{1,9}")
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # stands between dots in what is sealed
 
 
 class KeyringError(Exception):
@@ -34,8 +37,31 @@ class Keyring:
     def __init__(self, content: _File) -> None:
         if content.current not in content.keys or any(len(key) != 32 for key in content.keys.values()):
             raise KeyringError("keyring: `current` must name one of `keys`, each 32 bytes in base64")
+        if not all(_KEY_ID.fullmatch(key_id) for key_id in content.keys):
+            raise KeyringError("keyring: a key's id has 1 to 64 letters, digits, - and _")
         self._current = content.current
         self._keys = content.keys
+
+    @property
+    def current(self) -> str:
+        """The id of the key that new secrets and tokens are made with."""
+        return self._current
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of all keys, the oldest first."""
+        return tuple(self._keys)
+
+    def derived(self, purpose: str, key_id: str) -> bytes:
+        """Return 32 bytes for one purpose alone, by HKDF (RFC 5869). Raises: KeyringError for an unknown key."""
+        if key_id not in self._keys:
+            raise KeyringError(f"keyring: no key {key_id!r}")
+        info = f"sendlog {purpose}".encode()
+        return HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(self._keys[key_id])
+
+    def is_current(self, sealed: str) -> bool:
+        """Say whether a secret was sealed with the current key, or an older one."""
+        return sealed.startswith(f"v1.{self._current}.")
 
     def seal(self, secret: str, workspace: str, account: str) -> str:
         """Return the secret encrypted for one account of one workspace, as `v1.<key id>.<base64>`."""

@@ -1,0 +1,132 @@
+"""Owns signed tokens: what stands in a link or an address and comes back from strangers.
+
+Each purpose has a key of its own, derived from the keyring, so a token for one door opens no other; without a
+valid MAC nothing of a token is believed. The payload is signed, not hidden: no secret belongs into it.
+"""
+
+import base64
+import binascii
+import hmac
+import re
+import uuid
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from shared.runtime.keyring import Keyring, KeyringError
+
+Purpose: TypeAlias = Literal["unsubscribe", "open", "click", "return-path", "message-id"]
+Alphabet: TypeAlias = Literal["url", "local-part"]
+
+_MAC: Final = 16  # bytes of HMAC-SHA256: 128 bits
+_MAX_TOKEN: Final = 8192
+_NUMBERED: Final = re.compile(r"k([1-9][0-9]{0,2})")
+_NAMED: Final = 0
+_UUID: Final = 16
+
+
+class Tokens:
+    """Signs with the keyring's current key and verifies with any of its keys, so a rotation breaks no link."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._keys: dict[tuple[str, str], bytes] = {}
+
+    def sign(self, purpose: Purpose, payload: bytes, alphabet: Alphabet = "url") -> str:
+        """Return the payload with the key's id and a MAC, in letters that need no escaping.
+
+        `local-part` gives lower-case letters and digits only: mail servers may change the case of an address.
+        """
+        key_id = self._keyring.current
+        signed = _key_mark(key_id) + payload
+        return _encoded(signed + self._mac(purpose, key_id, signed), alphabet)
+
+    def verify(self, purpose: Purpose, token: str, alphabet: Alphabet = "url") -> bytes | None:
+        """Return the payload, or None for whatever was not signed here for this purpose. Never raises."""
+        data = _decoded(token, alphabet)
+        if data is None or len(data) <= _MAC:
+            return None
+        signed, mac = data[:-_MAC], data[-_MAC:]
+        marked = _marked(signed)
+        if marked is None:
+            return None
+        key_id, payload = marked
+        try:
+            expected = self._mac(purpose, key_id, signed)
+        except KeyringError:
+            return None
+        return payload if hmac.compare_digest(mac, expected) else None
+
+    def _mac(self, purpose: Purpose, key_id: str, signed: bytes) -> bytes:
+        key = self._keys.get((purpose, key_id))
+        if key is None:
+            key = self._keys[purpose, key_id] = self._keyring.derived(f"token {purpose}", key_id)
+        return hmac.digest(key, signed, "sha256")[:_MAC]
+
+
+class Pointer(NamedTuple):
+    """What a token is about: an email, and one of its recipients when the token can name one.
+
+    `place` is the recipient's index in `Email.recipients()`. `extra` is the purpose's own, such as a target.
+    """
+
+    workspace: str
+    email_id: str
+    place: int | None = None
+    extra: bytes = b""
+
+    def encoded(self) -> bytes:
+        """Return it as short as it gets: 18 bytes and the workspace's name."""
+        workspace = self.workspace.encode()
+        place = 0 if self.place is None else self.place + 1
+        return bytes((place, len(workspace))) + uuid.UUID(self.email_id).bytes + workspace + self.extra
+
+
+def pointer(payload: bytes) -> Pointer | None:
+    """Return what `Pointer.encoded` made of it, or None for anything else."""
+    if len(payload) < 2 + _UUID or len(payload) < 2 + _UUID + payload[1]:
+        return None
+    place, end = payload[0], 2 + _UUID + payload[1]
+    try:
+        workspace = payload[2 + _UUID : end].decode()
+    except UnicodeDecodeError:
+        return None
+    email_id = str(uuid.UUID(bytes=payload[2 : 2 + _UUID]))
+    return Pointer(workspace, email_id, place - 1 if place else None, payload[end:])
+
+
+def _key_mark(key_id: str) -> bytes:
+    """Return the key's id in one byte where it is numbered as our own keyrings number theirs."""
+    numbered = _NUMBERED.fullmatch(key_id)
+    if numbered and int(numbered[1]) < 256:
+        return bytes((int(numbered[1]),))
+    name = key_id.encode()
+    return bytes((_NAMED, len(name))) + name
+
+
+def _marked(signed: bytes) -> tuple[str, bytes] | None:
+    """Return the key's id and the payload behind it."""
+    if signed[0] != _NAMED:
+        return f"k{signed[0]}", signed[1:]
+    if len(signed) < 2 or len(signed) < 2 + signed[1]:
+        return None
+    return signed[2 : 2 + signed[1]].decode("utf-8", "replace"), signed[2 + signed[1] :]
+
+
+def _encoded(data: bytes, alphabet: Alphabet) -> str:
+    if alphabet == "url":
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64.b32encode(data).rstrip(b"=").decode().lower()
+
+
+def _decoded(token: str, alphabet: Alphabet) -> bytes | None:
+    """Return the bytes, or None; of the several spellings of one value only ours is taken."""
+    if not token.isascii() or len(token) > _MAX_TOKEN:
+        return None
+    token = token if alphabet == "url" else token.lower()
+    try:
+        if alphabet == "url":
+            data = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
+        else:
+            data = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
+    except (binascii.Error, ValueError):
+        return None
+    return data if _encoded(data, alphabet) == token else None
