@@ -16,8 +16,7 @@ from multidict import CIMultiDict
 from deploy.local.ports import LOOPBACK, free_port
 from services.bootstrap import broker
 from services.bootstrap.settings import Settings
-from services.gateway import app
-from services.gateway.emails import identifiers
+from services.gateway import app, identifiers
 from shared.runtime import configuration, keyring, log, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import PERMISSIONS, Account, ApiKey, Workspace

@@ -13,9 +13,8 @@ from typing import Final
 import msgspec
 import nats
 
-from services.gateway import paging
+from services.gateway import identifiers, paging
 from services.gateway.accounts import decisions, fields
-from services.gateway.emails import identifiers
 from services.gateway.errors import Problem, invalid, not_found, unavailable
 from services.gateway.request import Reply, Request
 from shared.runtime import buckets, outgoing

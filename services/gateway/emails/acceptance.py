@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.gateway.emails import identifiers, times
+from services.gateway import identifiers
+from services.gateway.emails import times
 from services.gateway.emails.draft import Draft
 from services.gateway.emails.fields import Tracking
 from services.gateway.errors import Problem
@@ -17,6 +18,20 @@ from shared.events.base import AccountId, EmailId, WorkspaceId
 from shared.mail import address, message_id
 from shared.mail.address import Mailbox
 from shared.runtime.configuration import Account
+
+
+class Kept(NamedTuple):
+    """The content of an email as its record names it: what does not fit into the log is stored by now."""
+
+    body: email.Body
+    attachments: tuple[email.Attachment, ...] = ()
+
+
+class Place(NamedTuple):
+    """Where in which batch an email stands."""
+
+    batch_id: str
+    batch: email.Batch
 
 
 class Sender(NamedTuple):
@@ -65,14 +80,15 @@ def _name(draft: Draft, otherwise: str) -> str:
 
 def accept(
     draft: Draft,
-    body: email.Body,
+    kept: Kept,
     by: Sender,
     email_id: EmailId,
     now: datetime,
     boundary: str,
     request_hash: str | None,
+    place: Place | None = None,
 ) -> submission.Requested:
-    """Return the request as the log will hold it: for now, or for its time when that is still to come."""
+    """Return the request as the log will hold it: for now, for its turn when it is one of many, or for its time."""
     scheduled_at = draft.scheduled_at if draft.scheduled_at is not None and draft.scheduled_at > now else None
     accepted = email.Email(
         message_id=message_id.make(email_id, by.from_.address.rpartition("@")[2]),
@@ -86,7 +102,8 @@ def accept(
         reply_to=draft.reply_to,
         subject=draft.subject,
         headers=draft.headers,
-        body=body,
+        body=kept.body,
+        attachments=kept.attachments,
         account_id=AccountId(by.account.id),
         tracking=tracking(draft.tracking, by.account.tracking),
         tags=draft.tags,
@@ -94,8 +111,11 @@ def accept(
         scheduled_at=scheduled_at,
         expires_at=draft.expires_at,
         request_hash=request_hash,
+        batch_id=place.batch_id if place else None,
+        batch=place.batch if place else None,
     )
-    return submission.Requested(occurred_at=now, release="at" if scheduled_at else "now", email=accepted)
+    release: submission.Release = "at" if scheduled_at else "turn" if place else "now"
+    return submission.Requested(occurred_at=now, release=release, email=accepted)
 
 
 def tracking(wanted: Tracking | None, usual: email.Tracking) -> email.Tracking:

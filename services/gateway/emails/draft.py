@@ -7,7 +7,8 @@ line than the client's own text can. All problems are collected, each with its p
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from services.gateway.emails import fields, identifiers, rendering, times
+from services.gateway import identifiers
+from services.gateway.emails import fields, rendering, times
 from services.gateway.errors import Problem
 from shared.mail import address, header
 from shared.mail.address import Mailbox

@@ -11,14 +11,14 @@ from typing import Final
 import msgspec
 import structlog
 
-from services.gateway import errors, json_body
+from services.gateway import errors, identifiers, json_body
 from services.gateway.emails import (
     changes,
-    identifiers,
     index,
     listing,
     presentation,
     reading,
+    repeats,
     submitting,
     timeline,
     times,
@@ -59,13 +59,13 @@ async def send(request: Request) -> Reply:
     """Accept one email. Raises: ApiError."""
     try:
         async with asyncio.timeout(submitting.WITHIN):
-            key, problems = submitting.key_of(request)
+            key, problems = repeats.key_of(request)
             value = json_body.parse(request.body)
-            draft = await submitting.checked(value, problems)
-            about = submitting.claim(WorkspaceId(request.workspace), key, value)
+            draft = await submitting.checked(request.services, request.workspace, value, problems)
+            about = repeats.claim(WorkspaceId(request.workspace), key, value)
             answer = await submitting.submit(request, draft, about)
     except TimeoutError as error:
-        raise errors.unavailable(submitting.UNCONFIRMED) from error
+        raise errors.unavailable(repeats.UNCONFIRMED) from error
     headers = {"Idempotent-Replayed": "true"} if answer.replayed else None
     return Reply(answer.data, headers=headers)
 

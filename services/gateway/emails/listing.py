@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from services.gateway.emails import identifiers, times
+from services.gateway import identifiers
+from services.gateway.emails import times
 from services.gateway.errors import Problem
 from shared.events import status
 from shared.mail import address

@@ -7,8 +7,7 @@ looking through memory, caught up with the leader.
 import asyncio
 from datetime import UTC, datetime
 
-from services.gateway import paging
-from services.gateway.emails import identifiers
+from services.gateway import identifiers, paging
 from services.gateway.errors import invalid, not_found
 from services.gateway.keys import decisions, fields
 from services.gateway.request import Reply, Request

@@ -4,7 +4,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.gateway.emails import acceptance, identifiers
+from services.gateway import identifiers
+from services.gateway.emails import acceptance
 from services.gateway.errors import Problem
 from shared.events import email, submission
 from shared.events.base import EmailId, WorkspaceId

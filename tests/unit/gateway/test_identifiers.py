@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from services.gateway.emails import identifiers
+from services.gateway import identifiers
 
 
 def test_a_fresh_id_is_a_uuid_of_version_7_that_says_when_it_was_made() -> None:
