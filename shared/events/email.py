@@ -63,6 +63,26 @@ class Tracking(msgspec.Struct, frozen=True, kw_only=True):
     read: bool = False
 
 
+class Rejection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An item of a batch that was not accepted, and why: each of `details` is a path and a message."""
+
+    index: int
+    code: str
+    message: str
+    details: tuple[tuple[str, str], ...] = ()
+
+
+class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """This email's place among the items of one request.
+
+    The first accepted item remembers what was rejected, so that a repeat of the request is answered alike.
+    """
+
+    size: int
+    index: int
+    rejections: tuple[Rejection, ...] = ()
+
+
 class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
     """What a client submitted, as accepted. `body` is absent in the archive and in projections."""
 
@@ -86,6 +106,7 @@ class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     scheduled_at: datetime | None = None
     expires_at: datetime | None = None
     batch_id: str | None = None
+    batch: Batch | None = None
     resent_from: str | None = None
     template_id: str | None = None
     template_version: int | None = None

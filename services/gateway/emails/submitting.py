@@ -1,7 +1,9 @@
-"""The way of one email from a request's body into the log: checked, granted, stored, appended.
+"""Taking an email in: said again, it is told again; said first, it is on disk before the answer.
 
-What a client did with an Idempotency-Key is looked up before anything that the time or the configuration
-could answer differently on a repeat; who was first is decided by the log's own guard and by nothing else.
+Each stage works on one item and knows no HTTP request: check (a template is resolved before it), grant
+(times, account), store (body, attachments), accept (the event), append. A keyed request is looked up
+before anything that the time or the configuration could answer differently on a repeat; who was first is
+decided by the log's own guard and by nothing else.
 """
 
 import asyncio
@@ -9,43 +11,25 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-import asyncpg
-import msgspec
 import structlog
 from prometheus_client import Counter
 
-from services.gateway import errors, plain_text
-from services.gateway.emails import acceptance, draft, fields, identifiers, presentation, reading, store
+from services.gateway import errors, identifiers, plain_text
+from services.gateway.emails import acceptance, draft, fields, presentation, repeats
+from services.gateway.emails.repeats import UNCONFIRMED, Claim, First
 from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Request, Services
 from shared.events import email, submission
-from shared.events.base import EmailId, WorkspaceId
 from shared.events.record import Record
-from shared.runtime import configuration, content, postgres, publisher
+from shared.runtime import configuration, content, publisher
+from shared.runtime.configuration import Account
 from shared.runtime.log import BrokerUnavailable
 
 logger = structlog.get_logger(__name__)
 ACCEPTED: Final = Counter("sendlog_emails_accepted_total", "Emails that were answered with 202")
-REPLAYED: Final = Counter(
-    "sendlog_emails_replayed_total", "Repeats that were answered with the first one's answer"
-)
 
 WITHIN: Final = 1.7
 APPEND_WITHIN: Final = 1.5
-LOOKUP_WITHIN: Final = 0.2
-UNCONFIRMED: Final = (
-    "the email is not confirmed: it may or may not have been accepted; repeat the request with the same "
-    "Idempotency-Key, and it is sent once"
-)
-_canonical: Final = msgspec.json.Encoder(order="sorted").encode
-
-
-class First(NamedTuple):
-    """What is remembered of the request that was accepted under a key."""
-
-    release: str | None
-    email: email.Email
-    created_at: datetime
 
 
 class Answer(NamedTuple):
@@ -55,30 +39,29 @@ class Answer(NamedTuple):
     replayed: bool = False
 
 
-class Claim(NamedTuple):
-    """Which email this request is about, and how a repeat of it is recognised."""
+async def submit(request: Request, made: draft.Draft, about: Claim) -> Answer:
+    """Append the request to the log, or find that it is there already.
 
-    workspace: WorkspaceId
-    email_id: EmailId
-    request_hash: str | None
-
-
-def key_of(request: Request) -> tuple[str | None, list[Problem]]:
-    """Return the Idempotency-Key, and what is wrong with it: told together with the body's problems."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None or identifiers.is_key(key):
-        return key, []
-    return None, [Problem('$.headers["Idempotency-Key"]', "must be 1 to 255 printable ASCII characters")]
-
-
-def claim(workspace: WorkspaceId, key: str | None, value: Any) -> Claim:
-    """Return the email's id: derived from the key if there is one, else fresh. `value` is the decoded body."""
-    if key is None:
-        return Claim(workspace, identifiers.fresh(), None)
-    return Claim(workspace, identifiers.keyed(workspace, key), identifiers.digest(_canonical(value)))
+    Raises: ApiError 400, 409, 422, 503.
+    """
+    services = request.services
+    if about.request_hash is not None and (first := await repeats.first_in_row(services, about)):
+        return _again(about, first)
+    now = datetime.now(UTC)
+    try:
+        by = await granted(services, about.workspace, made, now)
+        kept = await store_content(services, about, made, now)
+    except ApiError:
+        if about.request_hash is not None and (first := await repeats.first_in_log(services, about)):
+            return _again(about, first)
+        raise
+    event = accepted(services, about, made, kept, by, now)
+    return await _append(request, about, event)
 
 
-async def checked(value: Any, before: Iterable[Problem] = ()) -> draft.Draft:
+async def checked(
+    services: Services, workspace: str, value: Any, before: Iterable[Problem] = ()
+) -> draft.Draft:
     """Return the draft in a decoded body; `before` are problems that are known already.
 
     Raises: ApiError 400 with every problem, or 422 of a template.
@@ -94,80 +77,100 @@ async def checked(value: Any, before: Iterable[Problem] = ()) -> draft.Draft:
     return made
 
 
-async def submit(request: Request, made: draft.Draft, about: Claim) -> Answer:
-    """Append the request to the log, or find that it is there already.
-
-    Raises: ApiError 400, 409, 422, 503.
-    """
-    if about.request_hash is not None and (first := await _first_in_row(request.services, about)):
-        return _again(about, first)
-    now = datetime.now(UTC)
-    try:
-        by = await _granted(request.services, about.workspace, made, now)
-        body = await _body(request.services, about, made, now)
-    except ApiError:
-        if about.request_hash is not None and (first := await _first_in_log(request.services, about)):
-            return _again(about, first)
-        raise
-    event = acceptance.accept(made, body, by, about.email_id, now, identifiers.boundary(), about.request_hash)
-    return await _append(request, about, event)
-
-
-async def _granted(services: Services, workspace: str, made: draft.Draft, now: datetime) -> acceptance.Sender:
+async def granted(services: Services, workspace: str, made: draft.Draft, now: datetime) -> acceptance.Sender:
     """Return who sends it. Raises: ApiError 400 for its times, 422 for its account, 503."""
     if problems := acceptance.time_problems(made, now):
         raise errors.invalid(problems)
-    account_id = made.account_id
+    found = acceptance.sender(made, await account_for(services, workspace, made.account_id))
+    if isinstance(found, Problem):
+        raise no_account([found])
+    return found
+
+
+async def account_for(services: Services, workspace: str, account_id: str | None) -> Account | None:
+    """Return the account that is named, else the workspace's default one. Raises: ApiError 503."""
     try:
         if account_id is None:
             entry = await services.workspaces.get(workspace)
             account_id = entry.default_account_id if entry else None
-        account = None
-        if account_id is not None:
-            account = await services.accounts.get(configuration.account_key(workspace, account_id))
+        if account_id is None:
+            return None
+        return await services.accounts.get(configuration.account_key(workspace, account_id))
     except BrokerUnavailable as error:
         raise errors.unavailable(UNCONFIRMED) from error
-    found = acceptance.sender(made, account)
-    if isinstance(found, Problem):
-        raise ApiError(
-            errors.SMTP_ACCOUNT_REQUIRED, f"{found.path.removeprefix('$.')}: {found.message}", [found]
-        )
-    return found
 
 
-async def _body(services: Services, about: Claim, made: draft.Draft, now: datetime) -> email.Body:
-    """Return the body as it travels; what is too large for the log is stored first. Raises: ApiError 503."""
+def no_account(problems: list[Problem]) -> ApiError:
+    """Return the refusal of an email that no account may send, in the words of the first problem."""
+    first = problems[0]
+    message = f"{first.path.removeprefix('$.')}: {first.message}"
+    return ApiError(errors.SMTP_ACCOUNT_REQUIRED, message, problems)
+
+
+async def store_content(
+    services: Services, about: Claim, made: draft.Draft, now: datetime
+) -> acceptance.Kept:
+    """Return the content as it travels; what is too large for the log is stored first. Raises: ApiError 503."""
+    require_room(services)
+    large = len(made.html or "") + len(made.text or "") > draft.LARGE
+    body = await asyncio.to_thread(packed, made) if large else packed(made)
+    if body.packed is None or not email.must_be_stored(body):
+        return acceptance.Kept(body)
+    key = acceptance.content_key(about.workspace, about.email_id, body.packed, now)
+    return acceptance.Kept(await store_body(services, key, body))
+
+
+def require_room(services: Services) -> None:
+    """Refuse new mail while the log is nearly full. Raises: ApiError 503."""
     if not services.log_has_room:
         raise errors.unavailable(
             "the log is full: new mail is not accepted until there is room; nothing was sent"
         )
-    large = len(made.html or "") + len(made.text or "") > draft.LARGE
-    packed = await asyncio.to_thread(_packed, made) if large else _packed(made)
-    if packed.packed is None or not email.must_be_stored(packed):
-        return packed
-    key = acceptance.content_key(about.workspace, about.email_id, packed.packed, now)
+
+
+async def store_body(services: Services, key: str, body: email.Body) -> email.Body:
+    """Put a packed body into the content store and return what refers to it. Raises: ApiError 503."""
     try:
-        await services.content.put(key, packed.packed)
+        await services.content.put(key, body.packed or b"")
     except content.ContentUnavailable as error:
-        logger.error("content_not_stored", email_id=about.email_id, error=str(error))
+        logger.error("content_not_stored", key=key, error=str(error))
         raise errors.unavailable("the email's content could not be stored; nothing was sent") from error
-    return email.Body(key=key, size=packed.size)
+    return email.Body(key=key, size=body.size)
 
 
-def _packed(made: draft.Draft) -> email.Body:
+def packed(made: draft.Draft) -> email.Body:
+    """Return the body as it would travel in the log, with the text derived where there is none. Pure."""
     text = made.text
     if text is None and made.html is not None:
         text = plain_text.from_html(made.html)
     return email.pack(email.Content(html=made.html, text=text))
 
 
+def accepted(
+    services: Services,
+    about: Claim,
+    made: draft.Draft,
+    kept: acceptance.Kept,
+    by: acceptance.Sender,
+    now: datetime,
+    place: acceptance.Place | None = None,
+) -> submission.Requested:
+    """Return the request as the log will hold it: whatever is made for this one email is made here."""
+    boundary = identifiers.boundary()
+    return acceptance.accept(made, kept, by, about.email_id, now, boundary, about.request_hash, place)
+
+
+def record_of(about: Claim, event: submission.Requested, traceparent: str | None) -> Record:
+    """Return the record to append; `traceparent` is the request's, once it is known to be one."""
+    return Record(about.workspace, about.email_id, identifiers.event_id(), event, traceparent=traceparent)
+
+
 async def _append(request: Request, about: Claim, event: submission.Requested) -> Answer:
-    trace = identifiers.traceparent(request.headers.get("traceparent"))
-    item = Record(about.workspace, about.email_id, identifiers.event_id(), event, traceparent=trace)
+    item = record_of(about, event, identifiers.traceparent(request.headers.get("traceparent")))
     try:
         await request.services.publisher.append(item, guard=0, within=APPEND_WITHIN)
     except publisher.Conflict:
-        return await _met(request.services, about)
+        return _again(about, await repeats.met(request.services, about))
     except publisher.Unconfirmed as error:
         logger.warning("email_unconfirmed", email_id=about.email_id, error=str(error))
         raise errors.unavailable(UNCONFIRMED) from error
@@ -175,41 +178,7 @@ async def _append(request: Request, about: Claim, event: submission.Requested) -
     return Answer(presentation.accepted(about.email_id, event.release, event.email, event.occurred_at))
 
 
-async def _met(services: Services, about: Claim) -> Answer:
-    """Answer a request that came second: as the first one was, if it asked the same."""
-    first = await _first_in_log(services, about) or await _first_in_row(services, about)
-    if first is None:
-        raise errors.unavailable(UNCONFIRMED)
-    return _again(about, first)
-
-
 def _again(about: Claim, first: First) -> Answer:
-    if first.email.request_hash != about.request_hash:
-        raise ApiError(
-            errors.IDEMPOTENCY_MISMATCH,
-            "this Idempotency-Key was used for another request; use a key for one email",
-        )
-    REPLAYED.inc()
+    repeats.require_same(about, first)
     answer = presentation.accepted(about.email_id, first.release, first.email, first.created_at)
     return Answer(answer, replayed=True)
-
-
-async def _first_in_row(services: Services, about: Claim) -> First | None:
-    """Look the email up in Postgres; one that does not answer at once is not waited for."""
-    try:
-        question = store.find_state(services.pool, about.workspace, about.email_id)
-        state = await store.within(LOOKUP_WITHIN, question)
-    except (*postgres.UNAVAILABLE, asyncpg.PostgresError):
-        return None
-    if state is None or state.email is None or state.created_at is None:
-        return None
-    return First(state.release, state.email, state.created_at)
-
-
-async def _first_in_log(services: Services, about: Claim) -> First | None:
-    """Look the request up in the log. Raises: ApiError 503."""
-    try:
-        event = reading.request_in(await services.log.history(about.workspace, about.email_id, within=1.0))
-    except BrokerUnavailable as error:
-        raise errors.unavailable(UNCONFIRMED) from error
-    return First(event.release, event.email, event.occurred_at) if event else None

@@ -40,7 +40,9 @@ def _refused(account: Account | None, **changes: Any) -> Problem:
 
 def _accept(**changes: Any) -> submission.Requested:
     made = accepted(**changes)
-    return acceptance.accept(made, BODY, _sender(**changes), ID, NOW, identifiers.boundary(), None)
+    return acceptance.accept(
+        made, acceptance.Kept(BODY), _sender(**changes), ID, NOW, identifiers.boundary(), None
+    )
 
 
 def test_the_first_identity_sends_when_nobody_is_named() -> None:
