@@ -67,12 +67,12 @@ def _link(method: str, path: str) -> str:
 
 def _operation(document: dict[str, Any], method: str, path: str, how: dict[str, Any]) -> str:
     success = next(code for code in how["responses"] if code.startswith("2"))
-    answer = how["responses"][success]["content"]["application/json"]["schema"]["properties"]["data"]
+    answer = _answer(how["responses"][success]["content"])
     codes = ", ".join(code for code in how["responses"] if not code.startswith("2"))
     lines = [
         f"### {method} {path}\n",
         f"{how['summary']}. {how['description']}\n",
-        f"Answers {success} with {schema.in_words(answer)}; errors: {codes}.\n",
+        f"Answers {success} with {answer}; errors: {codes}.\n",
     ]
     if asked := [one for one in how["parameters"] if one["in"] != "path"]:
         lines += ["| Parameter | In | Type |", "|---|---|---|"]
@@ -82,6 +82,14 @@ def _operation(document: dict[str, Any], method: str, path: str, how: dict[str, 
         name = body["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
         lines += [f"Body: [{name}](#{name.lower()}).\n"]
     return "\n".join(lines)
+
+
+def _answer(content: dict[str, Any]) -> str:
+    """Return what a success carries, in words."""
+    ((kind, told),) = content.items()
+    if kind != "application/json":
+        return f"a file, `{kind}`"
+    return schema.in_words(told["schema"]["properties"]["data"])
 
 
 def _type(name: str, how: dict[str, Any]) -> str:

@@ -85,15 +85,22 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         f"<tr><td>{escape(status)}</td><td>{escape(answer['description'])}</td></tr>"
         for status, answer in operation["responses"].items()
     )
-    success = next(iter(operation["responses"].values()))["content"]["application/json"]["schema"]
+    success = next(iter(operation["responses"].values()))["content"]
     return (
         f'<article id="{escape(operation["operationId"])}">'
         f'<h3><span class="method {method.lower()}">{method}</span> <code>{escape(path)}</code></h3>'
         f"<p><strong>{escape(operation['summary'])}</strong></p>"
         f"{''.join(f'<p>{escape(part)}</p>' for part in operation['description'].split(chr(10) * 2))}"
-        f"{_parameters(rows)}{sent}<p>Answer: data is {_kind(success['properties']['data'])}</p>"
+        f"{_parameters(rows)}{sent}<p>Answer: {_answer(success)}</p>"
         f"<details><summary>Statuses</summary><table>{answers}</table></details></article>"
     )
+
+
+def _answer(content: Mapping[str, Any]) -> str:
+    ((kind, told),) = content.items()
+    if kind != "application/json":
+        return f"a file, <code>{escape(kind)}</code>"
+    return f"data is {_kind(told['schema']['properties']['data'])}"
 
 
 def _parameters(rows: list[tuple[str, str, Mapping[str, Any], bool]]) -> str:

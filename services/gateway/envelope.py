@@ -6,11 +6,13 @@ Whatever leaves has the request's id, and no error says more about our inside th
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
-from services.gateway.answer import Answer
+from services.gateway.answer import Answer, FileAnswer
 from services.gateway.errors import ApiError, Problem
+from services.gateway.request import Download
 
 JSON: Final = "application/json; charset=utf-8"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -57,6 +59,24 @@ def success(status: int, data: Any, meta: Any, headers: Mapping[str, str]) -> An
     """Return the answer of a handler."""
     body = _encode(Success(True, data, msgspec.UNSET if meta is None else meta))
     return _response(status, body, JSON, headers)
+
+
+def file(status: int, download: Download, headers: Mapping[str, str]) -> FileAnswer:
+    """Return the answer of a handler that gives a file: to be saved, whatever it is."""
+    told = {
+        **headers,
+        "Content-Type": download.content_type,
+        "Content-Disposition": _saved_as(download.filename),
+    }
+    return FileAnswer(download.status or status, download.size, download.pieces, told)
+
+
+def _saved_as(filename: str) -> str:
+    """Return the disposition with the name twice (RFC 6266, 4.3): as ASCII, and as it is where it is not."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in filename)
+    if plain == filename:
+        return f'attachment; filename="{plain}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def failure(error: ApiError, request_id: str, accept: str, headers: Mapping[str, str]) -> Answer:

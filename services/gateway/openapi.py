@@ -141,6 +141,13 @@ def _request_headers(route: Route) -> list[dict[str, Any]]:
 
 
 def _success(route: Route, schema_of: dict[int, Any]) -> dict[str, Any]:
+    if route.produces is not None:
+        schema = {"type": "string", "format": "binary"}
+        return {
+            "description": route.summary,
+            "headers": _refs("X-Request-Id", *_LIMITS, "Content-Disposition"),
+            "content": {route.produces: {"schema": schema}},
+        }
     properties = {"success": {"const": True}, "data": schema_of[id(route.data)]}
     if route.meta is not None:
         properties["meta"] = schema_of[id(route.meta)]
@@ -199,5 +206,6 @@ def _headers() -> dict[str, Any]:
         "RateLimit-Limit": header("Requests this key may make in a minute", "integer"),
         "RateLimit-Remaining": header("Requests it has left", "integer"),
         "RateLimit-Reset": header("Seconds until it has all of them again", "integer"),
+        "Content-Disposition": header("`attachment`, and the name to save it under", "string"),
         "Retry-After": header("Seconds to wait before repeating the request", "integer"),
     }

@@ -3,7 +3,7 @@
 Whatever stands in a Request has passed: the key is valid and may do this, the body is within its limits.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -93,4 +93,20 @@ class Reply:
     headers: Mapping[str, str] | None = None
 
 
-Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
+@dataclass(slots=True)
+class Download:
+    """A success that is a file (`Route.produces`): exactly `size` bytes, in pieces as they come.
+
+    It is saved as `filename`, never shown. What can be refused is refused before this is returned: once the
+    pieces are asked for, a fault can only break the connection off. `status` is for parts of a file (206).
+    """
+
+    content_type: str
+    filename: str
+    size: int
+    pieces: AsyncGenerator[bytes, None]
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Reply | Download]]

@@ -23,7 +23,8 @@ class Route:
     decodes them into `request.data` and `request.query` with every problem listed, unless `decode` is off:
     then the handler gets `request.body` alone (limits and content type are checked all the same) and `body`
     is only documentation. In a query struct, a field that is a list or tuple may be repeated in the URL.
-    `data` and `meta` are the types of the reply; `errors` are codes beyond those that follow from the rest.
+    `data` and `meta` are the types of the reply; a route that `produces` a content type replies with a
+    `Download` of it instead, and its `data` is bytes. `errors` are codes beyond those that follow from the rest.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Route:
     handler: Handler
     data: Any
     meta: Any = None
+    produces: str | None = None
     status: int = 200
     body: Any = None
     query: Any = None

@@ -15,10 +15,10 @@ import structlog
 from aiohttp import web
 
 from services.gateway import authentication, envelope, json_body, metrics, reading, validation
-from services.gateway.answer import Answer
+from services.gateway.answer import Answer, FileAnswer
 from services.gateway.errors import INTERNAL_ERROR, RATE_LIMITED, ApiError, Problem, invalid, unavailable
 from services.gateway.rate_limit import Limiter
-from services.gateway.request import Request, Services
+from services.gateway.request import Download, Request, Services
 from services.gateway.routing import Route, Table
 from shared.runtime.configuration import ApiKey
 from shared.runtime.content import ContentUnavailable
@@ -68,6 +68,7 @@ class Front:
         started = self._clock()
         headers = {"X-Request-Id": request_id}
         route: Route | None = None
+        response: Answer | FileAnswer
         try:
             route, values = self._table.match(incoming.method, path)
             response = await self._serve(incoming, route, values, request_id, headers)
@@ -87,7 +88,7 @@ class Front:
         values: list[str],
         request_id: str,
         headers: dict[str, str],
-    ) -> Answer:
+    ) -> Answer | FileAnswer:
         services = self._services
         key = await self._identify(incoming)
         self._count(key.id, key.rate_limit, headers)
@@ -105,6 +106,8 @@ class Front:
         reply = await route.handler(request)
         if reply.headers:
             headers.update(reply.headers)
+        if isinstance(reply, Download):
+            return envelope.file(route.status, reply, headers)
         return envelope.success(reply.status or route.status, reply.data, reply.meta, headers)
 
     async def _identify(self, incoming: web.BaseRequest) -> ApiKey:
