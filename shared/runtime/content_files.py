@@ -1,0 +1,92 @@
+"""Objects written as files that survive a power cut: whole under their name, or not there at all.
+
+obstore renames without any fsync, so after a power cut an accepted email's file could be empty. Here the bytes
+are on disk before the name is, and the name before the caller goes on.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import BinaryIO, Final
+
+UNFINISHED: Final = ".unfinished"  # beside the workspaces: what a crash leaves here is swept with the rest
+_EARLY: Final = 4 * 1024 * 1024
+
+
+class Files:
+    """A directory of objects."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._root = root
+        self._settled: set[Path] = set()
+
+    def begin(self) -> "Upload":
+        """Open a new object without a name. Raises: OSError."""
+        place = self._root / UNFINISHED
+        place.mkdir(exist_ok=True)
+        return Upload(place / secrets.token_hex(16))
+
+    def finish(self, upload: "Upload", key: str) -> None:
+        """Give the object its name; it is durable when this returns. Raises: OSError."""
+        target = self._root / key
+        if ".." in target.parts or not target.is_relative_to(self._root):
+            raise ValueError(f"not a key: {key!r}")
+        upload.settle()
+        self._settle(target.parent)
+        os.replace(upload.path, target)
+        _sync(target.parent)
+
+    def drop(self, upload: "Upload", key: str) -> None:
+        """Remove an upload, also when it has its name already: the key must be the upload's own. Raises: OSError."""
+        upload.drop()
+        (self._root / key).unlink(missing_ok=True)
+
+    def _settle(self, directory: Path) -> None:
+        """Make the directory and have its name on disk, and the names of all above it."""
+        if directory in self._settled and directory.is_dir():
+            return
+        directory.mkdir(parents=True, exist_ok=True)
+        for above in directory.parents:
+            _sync(above)
+            if above == self._root:
+                break
+        self._settled.add(directory)
+
+
+class Upload:
+    """Bytes on their way into a file; ends by `Files.finish` or by `drop`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO = path.open("xb", buffering=0)
+        self._flushed = self._size = 0
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Append. Raises: OSError."""
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        self._size += len(data)
+        # Written back while more is coming, so that the end has little left to wait for.
+        if self._size - self._flushed >= _EARLY:
+            os.fdatasync(self._file.fileno())
+            self._flushed = self._size
+
+    def settle(self) -> None:
+        """Have all bytes on disk. Raises: OSError."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def drop(self) -> None:
+        """Remove what has no name yet. Raises: OSError."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
