@@ -11,6 +11,7 @@ from services.scheduler.row import WAITING, Row
 from shared.events import delivery, schedule, status, submission
 from shared.events.base import EmailId, Event, EventId, WorkspaceId
 from shared.events.delivery import Reason
+from shared.events.email import Email
 from shared.events.record import Record
 
 # The dispatcher's reasons that hold the whole account, not one email.
@@ -67,8 +68,13 @@ def say(row: Row, now: datetime) -> Event | None:
         attempts=row.attempts,
         expires_at=row.expires_at or now + status.DEADLINE,
         results=row.payload.results,
-        email=row.payload.email,
+        email=_dated(row, row.payload.email),
     )
+
+
+def _dated(row: Row, email: Email) -> Email:
+    """Return the email with the Date of the time it was moved to: the one it came with may lie a year ahead."""
+    return email.moved(row.due_at) if row.revision and not row.round else email
 
 
 def as_record(row: Row, event: Event) -> Record:

@@ -121,6 +121,10 @@ class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
                 seen.setdefault(mailbox.address, role)
         return tuple(seen.items())
 
+    def moved(self, at: datetime) -> "Email":
+        """Return the email as its release at another time than it was submitted for sends it: dated then."""
+        return msgspec.structs.replace(self, scheduled_at=at, date=at)
+
     def without_content(self) -> "Email":
         """Return the same email without its body."""
         return msgspec.structs.replace(self, body=None)

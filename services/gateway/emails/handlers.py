@@ -79,13 +79,20 @@ async def show(request: Request) -> Reply:
     )
     added: dict[str, object] = {}
     if "content" in parts:
-        content = await reading.load_content(request.services, request.workspace, email_id, found.records)
-        added |= {"html": content.html, "text": content.text}
+        added |= await _content(request, email_id, found)
     if "attempts" in parts:
         added["attempts"] = timeline.attempts(found.records)
     if "events" in parts:
         added["events"] = timeline.events(found.records)
     return Reply(msgspec.structs.replace(presentation.shown(email_id, found.state), **added))
+
+
+async def _content(request: Request, email_id: EmailId, found: reading.Reading) -> dict[str, object]:
+    try:
+        content = await reading.load_content(request.services, request.workspace, email_id, found.records)
+    except reading.ContentGone:
+        return {"html": None, "text": None}
+    return {"html": content.html, "text": content.text}
 
 
 def _parts(include: str | None) -> set[str]:

@@ -4,13 +4,16 @@ In this order nothing falls between the two: what is trimmed from the log before
 then. "There is no such email" is said only when both were asked.
 """
 
+import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import msgspec
 import structlog
 
 from services.gateway import errors
 from services.gateway.emails import store
+from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Services
 from shared.events import email, fold, submission
 from shared.events.record import Record
@@ -20,6 +23,20 @@ from shared.runtime.log import BrokerUnavailable
 logger = structlog.get_logger(__name__)
 LOG_WITHIN = 1.0
 ROW_WITHIN = 2.0
+EXPIRED: Final = "content_expired"
+LOST: Final = "content_lost"
+_GONE: Final = {
+    EXPIRED: "the email's content has expired: its history is kept, what it said is not",
+    LOST: "the email's content is lost: the content store does not have it any more, or it is damaged",
+}
+
+
+class ContentGone(Exception):
+    """What the email said is not there any more; `reason` is EXPIRED, or LOST where it should be."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Reading(NamedTuple):
@@ -106,9 +123,9 @@ def _from_log_alone(history: list[Record] | None) -> Reading:
 async def load_content(
     services: Services, workspace: str, email_id: str, records: Sequence[Record]
 ) -> email.Content:
-    """Return the bodies: from the log while it has them, else from the archive; empty once they expired.
+    """Return the bodies: from the log while it has them, else from the archive.
 
-    Raises: ApiError 503.
+    Raises: ContentGone; ApiError 503.
     """
     request = request_in(records)
     try:
@@ -119,15 +136,20 @@ async def load_content(
     except (*postgres.UNAVAILABLE, content.ContentUnavailable) as error:
         logger.warning("content_unavailable", email_id=email_id, error=repr(error))
         raise errors.unavailable("the email's content cannot be read right now") from error
+    except (content.ContentMissing, msgspec.MsgspecError, zlib.error, ValueError) as error:
+        logger.error("content_lost", email_id=email_id, error=repr(error))
+        raise ContentGone(LOST) from error
 
 
 async def _opened(contents: content.ContentStore, body: email.Body | None) -> email.Content:
     if body is None:
-        return email.Content()
+        raise ContentGone(EXPIRED)
     if body.content is not None:
         return body.content
-    try:
-        packed = body.packed if body.key is None else await contents.get(body.key)
-    except content.ContentMissing:
-        return email.Content()
+    packed = body.packed if body.key is None else await contents.get(body.key)
     return email.unpack(packed) if packed else email.Content()
+
+
+def gone(error: ContentGone) -> ApiError:
+    """Return the answer when what was asked for needs content that is not there any more."""
+    return ApiError(errors.CONFLICT, _GONE[error.reason], [Problem("$.content", error.reason)])

@@ -1,7 +1,7 @@
 """The routes of /emails: their shapes, permissions and codes."""
 
 from services.gateway import errors
-from services.gateway.emails import fields, handlers, index, listing, presentation
+from services.gateway.emails import fields, handlers, index, listing, presentation, raw
 from services.gateway.routing import Route
 
 _TAG = "Emails"
@@ -46,6 +46,18 @@ ROUTES = (
         query=handlers.Include,
         data=presentation.Shown,
         errors=(errors.NOT_FOUND, errors.UNAVAILABLE),
+        tag=_TAG,
+    ),
+    Route(
+        method="GET",
+        path="/emails/{id}/raw",
+        permission="email.history",
+        summary="Read the message itself",
+        description="The exact bytes that were or would be sent. 409 once the content has expired.",
+        handler=raw.show,
+        data=bytes,
+        produces="message/rfc822",
+        errors=(errors.NOT_FOUND, errors.CONFLICT, errors.UNAVAILABLE),
         tag=_TAG,
     ),
     Route(

@@ -30,6 +30,20 @@ def test_a_first_release_opens_round_one_and_sets_the_deadline() -> None:
     assert (said.round, said.attempts, said.expires_at) == (1, 0, NOON + timedelta(hours=72))
 
 
+def test_a_moved_email_is_dated_when_it_is_released_and_keeps_that_date_at_every_retry() -> None:
+    moved = submission.Rescheduled(occurred_at=NOON, scheduled_at=NOON + minutes(60), revision=1)
+    row = absorbing.absorb(waiting(), a_record(moved, sequence=8))
+    assert row is not None
+    said = decisions.say(row, NOON + minutes(61))
+    assert isinstance(said, schedule.Released)
+    assert said.email is not None
+    assert said.email.date == said.email.scheduled_at == NOON + minutes(60)
+    again = decisions.say(msgspec.structs.replace(row, round=1), NOON + minutes(90))
+    assert isinstance(again, schedule.Released)
+    assert row.payload is not None
+    assert again.email == row.payload.email
+
+
 def test_a_release_never_moves_a_deadline() -> None:
     deadline = NOON + minutes(5)
     said = decisions.say(waiting(expires_at=deadline), NOON)
