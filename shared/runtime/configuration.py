@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from shared.events.email import Tracking
+from shared.mail.dkim import Algorithm
 
 WORKSPACE_NAME: Final = re.compile(r"\A[a-z0-9][a-z0-9_-]{0,62}\Z")
 PERMISSIONS: Final = (
@@ -58,10 +59,22 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """An address the account may send from."""
+    """An address the account may send from, and with which kinds of DKIM key its mail is signed."""
 
     address: str
     name: str = ""
+    dkim: tuple[Algorithm, ...] = ()
+
+
+class DkimKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A DKIM key of a domain, shared by the account's identities there. `secret` is sealed, `public` is for DNS."""
+
+    domain: str
+    algorithm: Algorithm
+    selector: str
+    public: str
+    secret: str
+    created_at: datetime
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +107,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     smtp: Smtp
     identities: tuple[Identity, ...]
+    dkim_keys: tuple[DkimKey, ...] = ()
     limits: Limits = Limits()
     ambiguity: Literal["at_least_once", "at_most_once"] = "at_least_once"
     tracking: Tracking = Tracking()
