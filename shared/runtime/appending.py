@@ -104,6 +104,27 @@ async def as_batch(log: log_.Log, entries: list[Entry]) -> bool:
 
     Raises: Unconfirmed when no answer came (all or none may be in the log), LogFull.
     """
+    for entry in entries:
+        entry.tries += 1
+    ack = await commit(log, entries)
+    if ack.error is None:
+        metrics.APPENDS.inc(len(entries))
+        for offset, entry in enumerate(entries):
+            entry.settle(ack.seq - len(entries) + 1 + offset)
+        return True
+    for entry in entries:  # a refused batch stored nothing
+        entry.tries -= 1
+    if ack.error.err_code in NO_ROOM or ack.error.code >= 500:
+        raise LogFull(ack.error.description)
+    logger.debug("batch_refused", error=ack.error.description, records=len(entries))
+    return False
+
+
+async def commit(log: log_.Log, entries: list[Entry]) -> log_.PubAck:
+    """Send at least two records as one atomic batch and return the broker's verdict on it.
+
+    Raises: Unconfirmed when no answer came: all or none may be in the log.
+    """
     batch_id = uuid.uuid4().hex
     last = len(entries)
     opened, opening = _expect(log)
@@ -115,27 +136,15 @@ async def as_batch(log: log_.Log, entries: list[Entry]) -> bool:
             commands.append(entry.command(committing, extra + "Nats-Batch-Commit: 1\r\n"))
         else:
             commands.append(entry.command(opening if number == 1 else "", extra))
-        entry.tries += 1
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
             await log.write(b"".join(commands))
-            ack = await _batch_answer(opened, committed)
+            return await _batch_answer(opened, committed)
     except TimeoutError:
         raise Unconfirmed("the broker did not answer to a batch in time") from None
     finally:
         log.inbox.forget(opening)
         log.inbox.forget(committing)
-    if ack.error is None:
-        metrics.APPENDS.inc(last)
-        for offset, entry in enumerate(entries):
-            entry.settle(ack.seq - last + 1 + offset)
-        return True
-    for entry in entries:  # a refused batch stored nothing
-        entry.tries -= 1
-    if ack.error.err_code in NO_ROOM or ack.error.code >= 500:
-        raise LogFull(ack.error.description)
-    logger.debug("batch_refused", error=ack.error.description, records=last)
-    return False
 
 
 async def _batch_answer(opened: "asyncio.Future[bytes]", committed: "asyncio.Future[bytes]") -> log_.PubAck:

@@ -7,17 +7,20 @@ Every future ends: with a sequence, a conflict, or "unconfirmed" when its time i
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import nats
 import structlog
 
 from shared.events import record
-from shared.runtime import appending, metrics
+from shared.runtime import appending, batching, metrics
 from shared.runtime import log as log_
 from shared.runtime.appending import Conflict, Entry, LogFull, Refused, Unconfirmed
+from shared.runtime.batching import TooLarge
 
-__all__ = ["Conflict", "LogFull", "Publisher", "Refused", "Unconfirmed"]
+__all__ = ["Conflict", "LogFull", "Publisher", "Refused", "TooLarge", "Unconfirmed"]
 
 logger = structlog.get_logger(__name__)
 BATCH_FROM: Final = 16
@@ -43,6 +46,7 @@ class Publisher:
         self._tasks: list[asyncio.Task[None]] = []
         self._problem: tuple[float, str] | None = None
         self._full = False
+        self._batches = batching.Batches(log, self._hold)
 
     @property
     def problem(self) -> str | None:
@@ -90,6 +94,26 @@ class Publisher:
         finally:
             self._waiting.discard(entry)
             self._bytes -= entry.size
+            self._room.set()
+
+    async def append_all(self, records: Sequence[record.Record], *, within: float = 30.0) -> int:
+        """Append up to 1000 records, each the first of its email, as one: all of them or none.
+
+        Returns the first one's sequence; the others follow without a gap. Raises: as `append`, and TooLarge.
+        """
+        if len(records) == 1:
+            return await self.append(records[0], guard=0, within=within)
+        return await self._batches.append(records, within)
+
+    @asynccontextmanager
+    async def _hold(self, size: int, within: float) -> AsyncIterator[None]:
+        if self._bytes and self._bytes + size > BUFFER_BYTES:
+            await self._make_room(size, within)
+        self._bytes += size
+        try:
+            yield
+        finally:
+            self._bytes -= size
             self._room.set()
 
     async def _make_room(self, size: int, within: float) -> None:

@@ -1,0 +1,266 @@
+"""A request's batch on a real broker: all of it or nothing, whatever happens in between."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.events import record
+from shared.runtime import appending, batching, topology
+from shared.runtime.log import Log, PubAck
+from shared.runtime.publisher import Conflict, Publisher, TooLarge, Unconfirmed
+from tests.controls import runtime, servers
+from tests.controls.emails import a_request
+from tests.controls.eventually import eventually
+
+# A process that opens a batch and never commits it, as one that dies while it writes.
+_HALF_A_BATCH = """
+import asyncio, sys
+from shared.runtime import appending, log
+from tests.controls.emails import a_request
+
+async def main():
+    client = await log.connect(sys.argv[1], "half")
+    emails = log.Log(client)
+    await emails.open()
+    entries = [appending.Entry(a_request(), 0, 60) for _ in range(int(sys.argv[2]))]
+    opened, reply = appending._expect(emails)
+    lines = [
+        entry.command(reply if number == 1 else "", f"Nats-Batch-Id: half\\r\\nNats-Batch-Sequence: {number}\\r\\n")
+        for number, entry in enumerate(entries, 1)
+    ]
+    await emails.write(b"".join(lines))
+    await opened
+    await client.flush()
+    print("written", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def log_and_publisher(clean_nats: str) -> AsyncIterator[tuple[Log, Publisher]]:
+    await runtime.bootstrap(clean_nats)
+    async with runtime.open_log(clean_nats) as both:
+        yield both
+
+
+async def stored(log: Log) -> int:
+    info = await log.client.jetstream().stream_info(topology.LOG)
+    return info.state.messages
+
+
+async def has(log: Log, items: list[record.Record]) -> list[bool]:
+    return [bool(await log.history(item.workspace, item.email_id)) for item in items]
+
+
+async def open_one(log: Log, name: str) -> None:
+    """Open a batch on the server and leave it so."""
+    opened, reply = appending._expect(log)
+    extra = f"Nats-Batch-Id: {name}\r\nNats-Batch-Sequence: 1\r\n"
+    await log.write(appending.Entry(a_request(), 0, 60).command(reply, extra))
+    assert await opened == b""
+
+
+async def close_one(log: Log, name: str) -> None:
+    committed, reply = appending._expect(log)
+    extra = f"Nats-Batch-Id: {name}\r\nNats-Batch-Sequence: 2\r\nNats-Batch-Commit: 1\r\n"
+    await log.write(appending.Entry(a_request(), 0, 60).command(reply, extra))
+    await committed
+
+
+async def test_a_batch_is_stored_in_its_order_without_a_gap(log_and_publisher: tuple[Log, Publisher]) -> None:
+    log, publisher = log_and_publisher
+    items = [a_request() for _ in range(1000)]
+    first = await publisher.append_all(items)
+    assert await stored(log) == 1000
+    for number in (0, 1, 500, 999):
+        history = await log.history(items[number].workspace, items[number].email_id)
+        assert [(item.sequence, item.event_id) for item in history] == [
+            (first + number, items[number].event_id)
+        ]
+
+
+async def test_a_batch_of_one_is_stored_too(log_and_publisher: tuple[Log, Publisher]) -> None:
+    log, publisher = log_and_publisher
+    item = a_request()
+    sequence = await publisher.append_all([item])
+    assert [found.sequence for found in await log.history(item.workspace, item.email_id)] == [sequence]
+    with pytest.raises(Conflict):
+        await publisher.append_all([item._replace(event_id=a_request().event_id)])
+
+
+async def test_one_taken_email_refuses_the_whole_batch(log_and_publisher: tuple[Log, Publisher]) -> None:
+    log, publisher = log_and_publisher
+    items = [a_request() for _ in range(100)]
+    await publisher.append(items[63]._replace(event_id=a_request().event_id), guard=0)
+    with pytest.raises(Conflict):
+        await publisher.append_all(items)
+    assert await stored(log) == 1
+
+
+async def test_of_rival_batches_with_one_common_email_exactly_one_wins_and_whole(
+    log_and_publisher: tuple[Log, Publisher],
+) -> None:
+    log, publisher = log_and_publisher
+    for _ in range(10):
+        common = a_request()
+        rivals = [
+            [a_request(), *(a_request() for _ in range(50)), common._replace(event_id=a_request().event_id)]
+            for _ in range(3)
+        ]
+        before = await stored(log)
+        answers = await asyncio.gather(
+            *(publisher.append_all(items) for items in rivals), return_exceptions=True
+        )
+        assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "Conflict", "int"]
+        assert await stored(log) == before + 52
+        for items, answer in zip(rivals, answers, strict=True):
+            assert await has(log, items[:-1]) == [isinstance(answer, int)] * 51
+
+
+async def test_a_process_killed_before_its_commit_has_stored_nothing(
+    log_and_publisher: tuple[Log, Publisher], clean_nats: str
+) -> None:
+    log, publisher = log_and_publisher
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HALF_A_BATCH, clean_nats, "999"], cwd=servers.ROOT, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == b"written\n"
+    finally:
+        process.kill()
+        process.communicate()
+    assert await stored(log) == 0
+    await publisher.append_all([a_request() for _ in range(1000)])
+    assert await stored(log) == 1000
+
+
+async def test_a_batch_waits_while_the_broker_has_too_many_open(
+    log_and_publisher: tuple[Log, Publisher],
+) -> None:
+    log, publisher = log_and_publisher
+    for number in range(50):
+        await open_one(log, f"open-{number}")
+    with pytest.raises(Unconfirmed, match="too many"):
+        await publisher.append_all([a_request() for _ in range(20)], within=0.3)
+
+    async def close_later() -> None:
+        await eventually(lambda: batching.OPEN_AT_ONCE - publisher._batches._open._value == 1)
+        await close_one(log, "open-7")
+
+    await asyncio.gather(publisher.append_all([a_request() for _ in range(20)], within=8), close_later())
+    assert await stored(log) == 22
+
+
+async def test_a_lost_answer_is_repeated_and_the_batch_recognises_itself(
+    own_nats: servers.NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "ANSWER_WITHIN", 0.4)
+    await runtime.bootstrap(own_nats.url)
+    async with runtime.open_log(own_nats.url) as (log, publisher):
+        items = [a_request() for _ in range(200)]
+        own_nats.pause()  # the kernel takes what we write, and nobody answers
+        appending_all = asyncio.create_task(publisher.append_all(items, within=15))
+        await asyncio.wait([appending_all], timeout=0.9)
+        own_nats.resume()
+        first = await appending_all
+        assert await stored(log) == 200
+        assert (await log.history(items[0].workspace, items[0].email_id))[0].sequence == first
+
+
+async def test_another_writers_email_is_no_lost_answer_of_ours(
+    own_nats: servers.NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "ANSWER_WITHIN", 0.4)
+    await runtime.bootstrap(own_nats.url)
+    async with runtime.open_log(own_nats.url) as (log, publisher):
+        items = [a_request() for _ in range(20)]
+        await publisher.append(items[3]._replace(event_id=a_request().event_id), guard=0)
+        own_nats.pause()
+        appending_all = asyncio.create_task(publisher.append_all(items, within=15))
+        await asyncio.wait([appending_all], timeout=0.9)
+        own_nats.resume()
+        with pytest.raises(Conflict):
+            await appending_all
+        assert await stored(log) == 1
+
+
+async def test_a_silent_broker_is_waited_for_no_longer_than_asked(own_nats: servers.NatsServer) -> None:
+    await runtime.bootstrap(own_nats.url)
+    async with runtime.open_log(own_nats.url) as (_, publisher):
+        own_nats.pause()
+        started = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(
+            *(publisher.append_all([a_request() for _ in range(50)], within=1.0) for _ in range(8)),
+            return_exceptions=True,
+        )
+        took = asyncio.get_running_loop().time() - started
+        own_nats.resume()
+        assert all(isinstance(answer, Unconfirmed) for answer in answers)
+        assert took < 2
+        assert publisher._bytes == 0
+
+
+async def test_batches_under_a_killed_broker_are_there_once_and_whole(own_nats: servers.NatsServer) -> None:
+    await runtime.bootstrap(own_nats.url)
+    async with runtime.open_log(own_nats.url) as (log, publisher):
+        batches = [[a_request() for _ in range(100)] for _ in range(40)]
+        room = asyncio.Semaphore(8)
+        answered = 0
+
+        async def one(items: list[record.Record]) -> int:
+            nonlocal answered
+            async with room:
+                first = await publisher.append_all(items, within=30)
+            answered += 1
+            return first
+
+        appended = asyncio.gather(*(one(items) for items in batches))
+        await eventually(lambda: answered >= 12)
+        own_nats.kill()
+        await asyncio.to_thread(own_nats.start)
+        firsts = await appended
+        assert await stored(log) == 4000
+        for items, first in zip(batches, firsts, strict=True):
+            last = (await log.history(items[-1].workspace, items[-1].email_id))[0]
+            assert last.sequence == first + 99
+
+
+async def test_no_more_than_a_few_batches_are_open_at_once(
+    log_and_publisher: tuple[Log, Publisher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, publisher = log_and_publisher
+    real = appending.commit
+    under_way, most = 0, 0
+
+    async def counted(log: Log, entries: list[appending.Entry]) -> PubAck:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await real(log, entries)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(appending, "commit", counted)
+    await asyncio.gather(*(publisher.append_all([a_request() for _ in range(30)]) for _ in range(12)))
+    assert most == batching.OPEN_AT_ONCE
+
+
+async def test_what_would_be_too_large_or_twice_the_same_email_is_not_sent(
+    log_and_publisher: tuple[Log, Publisher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, publisher = log_and_publisher
+    monkeypatch.setattr(batching, "MOST_BYTES", 20_000)
+    with pytest.raises(TooLarge):
+        await publisher.append_all([a_request(text="x" * 3000) for _ in range(10)])
+    twice = a_request()
+    for wrong in ([], [twice, twice], [a_request() for _ in range(1001)]):
+        with pytest.raises(ValueError, match="a batch has"):
+            await publisher.append_all(wrong)
+    assert await stored(log) == 0
