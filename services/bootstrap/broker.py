@@ -16,6 +16,8 @@ from shared.runtime import log, topology
 
 logger = structlog.get_logger(__name__)
 _DAY_NS = 86_400 * 10**9
+# About 400 bytes an entry: five million; imports write by atomic batches.
+_LARGE = {topology.SUPPRESSIONS: 2 * 1024**3}
 
 
 async def ensure(wanted: Settings) -> None:
@@ -27,8 +29,8 @@ async def ensure(wanted: Settings) -> None:
     try:
         for config in streams(wanted):
             await _ensure_stream(client, config)
-        for durable in topology.CONSUMERS:
-            await _ask(client, f"CONSUMER.DURABLE.CREATE.{topology.LOG}.{durable.name}", consumer(durable))
+        for durable in (*topology.CONSUMERS, *topology.BESIDES):
+            await _ask(client, f"CONSUMER.DURABLE.CREATE.{durable.stream}.{durable.name}", consumer(durable))
     finally:
         await client.close()
 
@@ -63,7 +65,8 @@ def _bucket(name: str) -> dict[str, Any]:
         "allow_rollup_hdrs": True,
         "deny_delete": True,
         "discard": "new",
-        "max_bytes": 256 * 1024**2,
+        "max_bytes": _LARGE.get(name, 256 * 1024**2),
+        "allow_atomic": name in _LARGE,
         "duplicate_window": 120 * 10**9,
     }
 
@@ -71,7 +74,7 @@ def _bucket(name: str) -> dict[str, Any]:
 def consumer(durable: topology.Durable) -> dict[str, Any]:
     """Return a durable's configuration: manual ack, no `backoff` (it would shorten `ack_wait`)."""
     return {
-        "stream_name": topology.LOG,
+        "stream_name": durable.stream,
         "config": {
             "durable_name": durable.name,
             "deliver_subject": durable.deliver_subject,

@@ -15,7 +15,7 @@ HEARTBEAT: Final = 5.0
 
 
 class Durable(msgspec.Struct, frozen=True, kw_only=True):
-    """A durable push consumer of the log; replicas of its service share it as one queue group.
+    """A durable push consumer of a stream; replicas of its service share it as one queue group.
 
     `in_flight` is `max_ack_pending`: how many records all replicas together may hold.
     """
@@ -23,6 +23,7 @@ class Durable(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     filters: tuple[str, ...]
     in_flight: int
+    stream: str = LOG
 
     @property
     def deliver_subject(self) -> str:
@@ -59,4 +60,14 @@ WORKSPACES: Final = "workspaces"
 ACCOUNTS: Final = "accounts"
 LEASES: Final = "leases"
 LIMITS: Final = "limits"
-BUCKETS: Final = (KEYS, KEY_USES, WORKSPACES, ACCOUNTS, LEASES, LIMITS)
+SUPPRESSIONS: Final = "suppressions"
+BUCKETS: Final = (KEYS, KEY_USES, WORKSPACES, ACCOUNTS, LEASES, LIMITS, SUPPRESSIONS)
+
+# What the projector reads besides the log; the log is trimmed below CONSUMERS only.
+LISTER: Final = Durable(
+    name="projector-suppressions",
+    filters=(f"$KV.{SUPPRESSIONS}.*.*",),
+    in_flight=16384,
+    stream=f"KV_{SUPPRESSIONS}",
+)
+BESIDES: Final = (LISTER,)
