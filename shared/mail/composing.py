@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from shared.mail import address, header, mime, rfc2047
+from shared.mail import address, enclosing, header, mime, rfc2047
 from shared.mail.address import Mailbox
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -46,13 +46,36 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     boundary: str
     extra: Sequence[tuple[str, str]] = ()
     """Our own headers, such as X-Sendlog-Id; written behind the client's."""
+    files: Sequence[enclosing.File] = ()
 
 
 def compose(letter: Letter) -> bytes:
-    """Return the message with CRLF line ends, not dot-stuffed.
+    """Return a message without files, with CRLF line ends, not dot-stuffed.
 
     Raises: ComposeError for an address or a header name that would break the header.
     """
+    if letter.files:
+        raise ComposeError("a letter with files is laid out, for their bytes are not here")
+    return _fields(letter).encode() + _entity(letter)
+
+
+def lay_out(letter: Letter) -> enclosing.Layout:
+    """Return a message with the places where its files belong; the first piece holds the whole header.
+
+    Raises: ComposeError, as `compose`.
+    """
+    if not letter.files:
+        return [compose(letter)]
+    try:
+        first, *others = enclosing.layout(letter.text, letter.html, letter.files, letter.boundary)
+    except ValueError as error:
+        raise ComposeError(str(error)) from error
+    assert isinstance(first, bytes)
+    return [_fields(letter).encode() + first, *others]
+
+
+def _fields(letter: Letter) -> str:
+    """Return every header field but those of the content, each ended by CRLF."""
     fields = [
         f"Date: {_date(letter.date)}",
         f"From: {_shown(letter.from_address, letter.from_name)}",
@@ -71,7 +94,7 @@ def compose(letter: Letter) -> bytes:
     for name, value in letter.extra:
         fields.append(_custom(name, value))
     fields.append("")
-    return "\r\n".join(fields).encode() + _entity(letter)
+    return "\r\n".join(fields)
 
 
 def needs_smtputf8(letter: Letter) -> bool:

@@ -5,11 +5,13 @@ extension to take it and none can be tricked about where a message ends.
 """
 
 import hashlib
+import struct
 from binascii import b2a_base64, b2a_qp
 from typing import Final
 
 _MAX_LINE: Final = 998
 _BASE64_LINE: Final = 76
+BASE64_BYTES: Final = 57  # what one line of base64 holds
 # What a 7bit body may hold: printable ASCII, TAB and our own line ends.
 _PLAIN: Final = bytes([9, 10, 13, *range(32, 127)])
 # RFC 2046 5.1.1, without the space.
@@ -18,8 +20,11 @@ _IN_BOUNDARY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 _SEVEN_BIT: Final = b"7bit\r\n\r\n"
 _QUOTED_PRINTABLE: Final = b"quoted-printable\r\n\r\n"
 _BASE64: Final = b"base64\r\n\r\n"
-_TEXT: Final = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
-_HTML: Final = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: "
+TEXT: Final = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+HTML: Final = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: "
+# Taken apart by one call instead of one slice a line: a third less time for a large file.
+_LINES: Final = 1024
+_CUT: Final = struct.Struct(f"{_BASE64_LINE}s" * _LINES)
 
 
 def entity(text: str | None, html: str | None, boundary: str) -> bytes:
@@ -28,9 +33,9 @@ def entity(text: str | None, html: str | None, boundary: str) -> bytes:
     Raises: ValueError if `boundary` is none (RFC 2046 5.1.1).
     """
     if html is None:
-        return _ended(_TEXT + encoded(text or ""))
+        return _ended(TEXT + encoded(text or ""))
     if text is None:
-        return _ended(_HTML + encoded(html))
+        return _ended(HTML + encoded(html))
     return _alternative(encoded(text), encoded(html), boundary)
 
 
@@ -55,8 +60,27 @@ def encoded(text: str) -> bytes:
     return _BASE64 + _base64(raw)
 
 
+def base64_size(size: int) -> int:
+    """Return how many bytes a file of `size` bytes has in base64, every line ended by CRLF."""
+    characters = (size + 2) // 3 * 4
+    return characters + (characters + _BASE64_LINE - 1) // _BASE64_LINE * 2
+
+
+def base64_lines(raw: bytes) -> bytes:
+    """Return a file, or a piece of it, in base64; every line ends in CRLF.
+
+    Pieces are the whole's lines where each but the last is a multiple of BASE64_BYTES long.
+    """
+    characters = b2a_base64(raw, newline=False)
+    whole = len(characters) // _CUT.size * _CUT.size
+    lines = [line for block in _CUT.iter_unpack(memoryview(characters)[:whole]) for line in block]
+    lines += [characters[at : at + _BASE64_LINE] for at in range(whole, len(characters), _BASE64_LINE)]
+    lines.append(b"")
+    return b"\r\n".join(lines)
+
+
 def _alternative(text: bytes, html: bytes, boundary: str) -> bytes:
-    mark = _unused(boundary, text, html)
+    mark = unused(boundary, text, html)
     return b"".join(
         (
             b'Content-Type: multipart/alternative;\r\n boundary="',
@@ -64,12 +88,12 @@ def _alternative(text: bytes, html: bytes, boundary: str) -> bytes:
             b'"\r\n\r\n--',
             mark,
             b"\r\n",
-            _TEXT,
+            TEXT,
             text,
             b"\r\n--",
             mark,
             b"\r\n",
-            _HTML,
+            HTML,
             html,
             b"\r\n--",
             mark,
@@ -78,7 +102,7 @@ def _alternative(text: bytes, html: bytes, boundary: str) -> bytes:
     )
 
 
-def _unused(boundary: str, *bodies: bytes) -> bytes:
+def unused(boundary: str, *bodies: bytes) -> bytes:
     """Return the boundary, or a variation of it made from the bodies alone if one of them contains it."""
     mark = boundary.encode("utf-8", "replace")
     if not 0 < len(mark) <= 70 or mark.translate(None, _IN_BOUNDARY):
