@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
@@ -18,6 +19,7 @@ class House(NamedTuple):
     url: str
     nats_url: str
     database_url: str
+    home: Path
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def house(nats_server: str, postgres_server: str) -> Iterator[House]:
     asyncio.run(prepare())
     home = servers.own_directory()
     gateway = doors.Gateway(nats_server, database_url, home).start()
-    yield House(gateway.url, nats_server, database_url)
+    yield House(gateway.url, nats_server, database_url, home)
     gateway.stop()
     servers.remove(home)
 

@@ -4,7 +4,7 @@ import os
 import sys
 import urllib.request
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +79,13 @@ class Door:
 
     async def show(self, email_id: str, include: str = "") -> Answer:
         return await self.ask("GET", f"/emails/{email_id}" + (f"?include={include}" if include else ""))
+
+    async def raw(self, email_id: str, method: str = "GET") -> tuple[int, bytes, Mapping[str, str]]:
+        """Ask for the message itself."""
+        head = {"Authorization": f"Bearer {self.token}"}
+        url = f"{self.url}/api/v1/emails/{email_id}/raw"
+        async with self.session.request(method, url, headers=head) as answer:
+            return answer.status, await answer.read(), answer.headers
 
     async def list_(self, query: str = "") -> Answer:
         return await self.ask("GET", f"/emails?{query}")
