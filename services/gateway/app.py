@@ -21,6 +21,7 @@ from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Workspace
 from shared.runtime.content import ContentStore
 from shared.runtime.publisher import Publisher
+from shared.runtime.tokens import Tokens
 
 logger = structlog.get_logger(__name__)
 GRACE = 10.0
@@ -84,6 +85,7 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
         workspaces=await bucket(topology.WORKSPACES, Workspace),
         content=ContentStore(wanted.content_url),
         keyring=ring,
+        tokens=Tokens(ring),
         allowed=_networks(wanted.allow_networks),
     )
 

@@ -21,6 +21,7 @@ from shared.runtime.keyring import Keyring
 from shared.runtime.log import Log
 from shared.runtime.outgoing import Networks
 from shared.runtime.publisher import Publisher
+from shared.runtime.tokens import Tokens
 
 
 class KeyUse(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class Services:
     workspaces: Bucket[Workspace]
     content: ContentStore
     keyring: Keyring
+    tokens: Tokens
     allowed: Networks
     log_below_mark: bool = True
 

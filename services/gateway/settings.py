@@ -4,9 +4,11 @@ import msgspec
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """`json_bytes` bounds a JSON body; `public_url` is where clients and links reach this installation.
+    """`json_bytes` bounds a JSON body; `public_url` is where clients reach this installation,
+    `tracker_url` where recipients do: links in mail begin with it.
 
     `allow_networks` names networks that may be connected to although they are private (CIDR, comma).
+    `dns_servers` are asked for DKIM records instead of the system's resolver (`address` or `address:port`, comma).
     """
 
     nats_url: str
@@ -18,5 +20,7 @@ class Settings(msgspec.Struct, kw_only=True):
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8080
     public_url: str = "http://127.0.0.1:8080"
+    tracker_url: str = "http://localhost:8081"
+    dns_servers: str = ""
     allow_networks: str = ""
     json_bytes: int = 1024 * 1024

@@ -42,6 +42,7 @@ class Draft(NamedTuple):
     tracking: fields.Tracking | None
     tags: tuple[str, ...]
     metadata: dict[str, str]
+    unsubscribe: bool
 
 
 class Checker:
@@ -80,6 +81,7 @@ class Checker:
             send.tracking,
             self._tags() if send.tags else (),
             self._metadata() if send.metadata else {},
+            send.unsubscribe is True,
         )
 
     def _say(self, field: str, message: str) -> None:

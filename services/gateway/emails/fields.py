@@ -21,8 +21,9 @@ _EXPECTED: Final = {
     "tags": "must be an array of strings",
     "variables": "must be an object",
     "tracking": "must be an object of booleans",
+    "unsubscribe": "must be true or false",
 }
-NOT_YET: Final = ("attachments", "template_id", "template_version", "unsubscribe")
+NOT_YET: Final = ("attachments", "template_id", "template_version")
 
 
 class Tracking(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,7 +58,7 @@ class Send(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"})
     tracking: Tracking | None = None
     tags: list[str] | None = None
     metadata: dict[str, str] | None = None
-    unsubscribe: Any = None
+    unsubscribe: bool | None = None
 
 
 _FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(Send)}

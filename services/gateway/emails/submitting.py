@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.gateway import errors, identifiers, plain_text
-from services.gateway.emails import acceptance, draft, fields, presentation, repeats
+from services.gateway.emails import acceptance, draft, fields, presentation, repeats, unsubscribing
 from services.gateway.emails.repeats import UNCONFIRMED, Claim, First
 from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Request, Services
@@ -157,7 +157,8 @@ def accepted(
 ) -> submission.Requested:
     """Return the request as the log will hold it: whatever is made for this one email is made here."""
     boundary = identifiers.boundary()
-    return acceptance.accept(made, kept, by, about.email_id, now, boundary, about.request_hash, place)
+    event = acceptance.accept(made, kept, by, about.email_id, now, boundary, about.request_hash, place)
+    return unsubscribing.linked(services, about, event) if made.unsubscribe else event
 
 
 def record_of(about: Claim, event: submission.Requested, traceparent: str | None) -> Record:

@@ -1,0 +1,23 @@
+"""Owns the address by which a recipient unsubscribes: made when the email is accepted, so it is in every attempt.
+
+It names the recipient only where there is one: several share the message, and each could unsubscribe the others.
+"""
+
+import msgspec
+
+from services.gateway.emails.repeats import Claim
+from services.gateway.request import Services
+from shared.events import email, submission
+from shared.runtime.tokens import Pointer
+
+
+def linked(services: Services, about: Claim, event: submission.Requested) -> submission.Requested:
+    """Return the request with the address of this email, signed; one that it had is replaced."""
+    token = services.tokens.sign("unsubscribe", _pointer(about, event.email).encoded())
+    url = f"{services.settings.tracker_url.rstrip('/')}/u/{token}"
+    sent = msgspec.structs.replace(event.email, unsubscribe_url=url)
+    return msgspec.structs.replace(event, email=sent)
+
+
+def _pointer(about: Claim, sent: email.Email) -> Pointer:
+    return Pointer(about.workspace, about.email_id, 0 if len(sent.recipients()) == 1 else None)
