@@ -7,7 +7,7 @@ decided by the log's own guard and by nothing else.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -45,18 +45,33 @@ async def submit(request: Request, made: draft.Draft, about: Claim) -> Answer:
     Raises: ApiError 400, 409, 422, 503.
     """
     services = request.services
-    if about.request_hash is not None and (first := await repeats.first_in_row(services, about)):
-        return _again(about, first)
-    now = datetime.now(UTC)
-    try:
+
+    async def event() -> submission.Requested:
+        now = datetime.now(UTC)
         by = await granted(services, about.workspace, made, now)
         kept = await store_content(services, about, made, now)
+        return accepted(services, about, made, kept, by, now)
+
+    return await once(request, about, event)
+
+
+async def once(
+    request: Request, about: Claim, event: Callable[[], Awaitable[submission.Requested]]
+) -> Answer:
+    """Append what `event` returns, unless the first request of this key is there: then it is told again.
+
+    Raises: ApiError; what `event` raises counts only for the first.
+    """
+    services = request.services
+    if about.request_hash is not None and (first := await repeats.first_in_row(services, about)):
+        return _again(about, first)
+    try:
+        made = await event()
     except ApiError:
         if about.request_hash is not None and (first := await repeats.first_in_log(services, about)):
             return _again(about, first)
         raise
-    event = accepted(services, about, made, kept, by, now)
-    return await _append(request, about, event)
+    return await _append(request, about, made)
 
 
 async def checked(
