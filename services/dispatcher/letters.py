@@ -9,7 +9,7 @@ import msgspec
 
 from services.dispatcher.envelope import Envelope
 from shared.events import email as email_
-from shared.mail import address, composing
+from shared.mail import address, composing, list_unsubscribe
 from shared.runtime.content import ContentMissing, ContentStore
 
 
@@ -48,6 +48,7 @@ def envelope(
         text=content.text,
         headers=email.headers,
         boundary=email.boundary,
+        extra=list_unsubscribe.fields(email.unsubscribe_url),
     )
     return Envelope(
         mail_from=address.to_ascii_domain(email.from_.address),

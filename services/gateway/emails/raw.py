@@ -10,7 +10,7 @@ from services.gateway.request import Download, Request
 from shared.events import email, fold
 from shared.events.base import EmailId
 from shared.events.record import Record
-from shared.mail import composing
+from shared.mail import composing, list_unsubscribe
 
 
 async def show(request: Request) -> Download:
@@ -55,4 +55,5 @@ def _letter(sent: email.Email, content: email.Content) -> composing.Letter:
         text=content.text,
         headers=sent.headers,
         boundary=sent.boundary,
+        extra=list_unsubscribe.fields(sent.unsubscribe_url),
     )

@@ -88,12 +88,19 @@ def test_a_body_that_is_no_object_is_one_problem_and_its_missing_fields(value: o
         ("attachments", [{"filename": "a"}]),
         ("template_id", "welcome"),
         ("template_version", 2),
-        ("unsubscribe", False),
     ],
 )
 def test_a_field_of_a_later_issue_is_refused_by_name(field: str, value: object) -> None:
     _, problems, _ = check(**{field: value})
     assert [(one.path, one.message) for one in problems] == [(f"$.{field}", "is not supported yet")]
+
+
+@pytest.mark.parametrize("value", ["yes", 1, [], {}])
+def test_unsubscribe_is_true_or_false(value: object) -> None:
+    _, problems, _ = check(unsubscribe=value)
+    assert [(one.path, one.message) for one in problems] == [("$.unsubscribe", "must be true or false")]
+    assert accepted(unsubscribe=True).unsubscribe
+    assert not accepted(unsubscribe=False).unsubscribe
 
 
 def test_null_counts_as_absent() -> None:

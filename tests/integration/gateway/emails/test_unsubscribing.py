@@ -1,0 +1,65 @@
+"""The address to unsubscribe by: signed for this email alone, in the header of every attempt."""
+
+import email.policy
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.dispatcher import letters
+from shared.events import email as email_
+from shared.events import submission
+from shared.runtime import keyring, tokens
+from tests.integration.gateway.emails.conftest import House
+from tests.integration.gateway.emails.door import Behind, Door
+
+
+async def accepted(door: Door, behind: Behind, **given: Any) -> tuple[str, email_.Email]:
+    answer = await door.send(**given)
+    assert answer.status == 202, answer.body
+    (record,) = await behind.history(answer.data["id"])
+    assert isinstance(record.event, submission.Requested)
+    return answer.data["id"], record.event.email
+
+
+def opened(url: str | None, home: Path) -> tokens.Pointer | None:
+    assert url is not None
+    start, _, token = url.rpartition("/")
+    assert start == "http://localhost:8081/u"
+    payload = tokens.Tokens(keyring.load(home / "keyring")).verify("unsubscribe", token)
+    return None if payload is None else tokens.pointer(payload)
+
+
+async def test_an_email_without_the_wish_has_no_address(door: Door, behind: Behind) -> None:
+    for given in ({}, {"unsubscribe": False}, {"unsubscribe": None}):
+        assert (await accepted(door, behind, **given))[1].unsubscribe_url is None
+
+
+async def test_the_address_names_the_email_and_its_only_recipient(
+    door: Door, behind: Behind, house: House
+) -> None:
+    email_id, sent = await accepted(door, behind, unsubscribe=True)
+    assert opened(sent.unsubscribe_url, house.home) == tokens.Pointer(behind.name, email_id, 0)
+
+
+async def test_recipients_who_share_a_message_do_not_unsubscribe_each_other(
+    door: Door, behind: Behind, house: House
+) -> None:
+    email_id, sent = await accepted(door, behind, to=["ann@world.test", "bob@world.test"], unsubscribe=True)
+    assert opened(sent.unsubscribe_url, house.home) == tokens.Pointer(behind.name, email_id, None)
+
+
+async def test_the_message_has_the_two_fields_of_one_click(door: Door, behind: Behind) -> None:
+    _, sent = await accepted(door, behind, unsubscribe=True)
+    made = letters.envelope(sent, email_.Content(text="Hello."), ("ann@world.test",), "1").message
+    message = message_from_bytes(made, policy=email.policy.SMTP)
+    assert message["List-Unsubscribe"] == f"<{sent.unsubscribe_url}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+@pytest.mark.parametrize("name", ["List-Unsubscribe", "list-unsubscribe-post"])
+async def test_a_client_does_not_write_these_fields_itself(door: Door, name: str) -> None:
+    answer = await door.send(headers={name: "<https://elsewhere.example/>"})
+    assert answer.status == 400
+    assert "unsubscribe" in answer.error["details"][0]["message"]
