@@ -1,0 +1,87 @@
+"""Owns the question whether a refusal proves that an address does not exist, the one ground to suppress it unasked.
+
+Suppressing a good address is the one unforgivable error: whoever is wrongly refused today is never written to again.
+So the code and the words must agree, and any word about policy, load, the sender or the state of a mailbox is a veto,
+whatever the code says; what is missed here is only refused once more the next time.
+"""
+
+import re
+from typing import Final
+
+from shared.mail import rfc3463
+
+_MAX_TEXT: Final = 2000
+
+# RFC 3463 3.2, RFC 5248, RFC 7505: the mailbox, its system or its name is wrong; moved away; takes no mail at all.
+_PROVES: Final = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
+_NO_SUCH_HOST: Final = "5.4.4"
+# Details that say nothing more than the code: there the words alone decide.
+_SAYS_NOTHING: Final = frozenset({"", "5.0.0", "5.1.0"})
+_BY_WORDS: Final = frozenset({550, 551})
+# Size, login, TLS and "no mail service here": none of them is about one address, whatever stands beside them.
+_NEVER: Final = frozenset({521, 523, 524, 525, 530, 534, 535, 538, 552})
+
+# <no-such-user@x.test> and https://…/blocked name things; they do not say what happened.
+_NAMES: Final = re.compile(r"<[^<>\s]{0,320}>|https?://\S{1,2000}|\S{1,64}@\S{1,255}")
+
+_WHO: Final = r"(?:user|users|recipient|mailbox|account|addressee|person|alias|e-?mail address|email account)"
+_UNKNOWN_USER: Final = re.compile(
+    rf"\b(?:unknown|no such|non-?existent|nonexisting) (?:local )?{_WHO}\b"
+    rf"|\b{_WHO}(?: name| address)?(?: is| was)? (?:unknown|not known|not found|non-?existent)\b"
+    rf"|\b{_WHO}\b[^.;:]{{0,60}}\b(?:does ?n[o']t exist|does not exist|do(?:es)? not have an? account|not exist here)\b"
+    r"|\bno mailbox here by that name\b|\bno (?:mailbox|user|account|recipient) (?:here )?(?:by|with|of) that name\b"
+    r"|\brecipient address rejected: user unknown\b|\bunknown in (?:local|virtual|relay)\b"
+    r"|\brecipientnotfound\b",
+    re.ASCII,
+)
+_UNKNOWN_HOST: Final = re.compile(
+    r"\b(?:host|domain)(?: name)?(?: is| was)? (?:unknown|not found|non-?existent)\b"
+    r"|\b(?:unknown|no such|non-?existent) (?:host|domain)\b|\b(?:host|domain)\b[^.;:]{0,40}\bdoes not exist\b|\bnxdomain\b",
+    re.ASCII,
+)
+
+_VETOES: Final = re.compile(
+    "|".join(
+        (
+            # the message or where it comes from, not the recipient
+            r"\bblock|\bblack-?\s?list|\bdeny-?list|\bdnsbl|\brbl\b|\bsbl\b|spamhaus|spamcop|barracuda|proofpoint|\bbanned\b",
+            r"\bspam|\bjunk|unsolicited|\bbulk\b|\bvirus|malware|phish|suspicious|\babuse|security|fraud",
+            r"polic(?:y|ies)|prohibit|not permitted|not allowed|not authori[sz]ed|unauthori[sz]ed|forbidden|restrict",
+            r"reputation|\bspf\b|\bdkim\b|\bdmarc\b|\bptr\b|\brdns\b|reverse dns|\bhelo\b|\behlo\b|hostname|client host",
+            r"\byour (?:ip|host|server|domain|network|message|mail|e-?mail (?:was|is|has)|connection|organi[sz]ation)|\bips?\b",
+            r"access (?:is )?(?:denied|rejected)|relay(?:ing)? (?:is )?(?:denied|not|access|prohib)|unable to relay|cannot relay",
+            r"not accept(?:ed|ing)?\b|refuse[sd]? (?:mail|connection)|administrat|content|attachment|header|subject",
+            r"member|moderat|subscri|whitelist|white list|allow-?list|challenge|captcha|confirm",
+            # the sender: Postfix and Exim say such things in answer to RCPT
+            r"sender|\bfrom:?\s+address|mail from|return.?path|envelope.?from|originat|reverse.?path|\bverif|callout|callback",
+            # for now, or too much
+            r"gr[ae]y|temporar|again|\blater\b|\bretry|defer|delay|time[ds]?.?out|too (?:many|much|fast|quick|busy)|throttl",
+            r"\brate\b|\brates\b|\blimit|exceed|quota|\bfull\b|out of (?:disk|space|storage)|no space|insufficient|not enough",
+            r"overload|maintenance|service (?:is )?(?:un|not )?available|unable to (?:verify|look|check)|look-?up (?:has )?(?:fail|error|problem|time)|failed look-?up|resources?\b",
+            r"server (?:error|failure)|internal error|system error|configur|database|\bldap|dns (?:error|fail)|servfail|loop",
+            # the mailbox is there and rests
+            r"disabled|inactive|suspend|deactivat|locked|frozen|dormant|expired|on hold|over ?due|closed",
+            # the account of ours
+            r"authenticat|credential|log ?in\b|password|starttls|\btls\b|encrypt",
+        )
+    ),
+    re.ASCII,
+)
+
+
+def is_proven(code: int, enhanced: str | None, text: str) -> bool:
+    """Say whether a server's refusal of one recipient proves that the address does not exist.
+
+    Ask only for a refusal that was about this one recipient: in answer to RCPT, or after DATA when it was alone.
+    """
+    if not 500 <= code <= 599 or code in _NEVER:
+        return False
+    said = _NAMES.sub(" ", " ".join(text[:_MAX_TEXT].lower().split()))
+    if _VETOES.search(said):
+        return False
+    detail = enhanced or rfc3463.enhanced_code(text) or ""
+    if detail in _PROVES:
+        return True
+    if detail == _NO_SUCH_HOST:
+        return _UNKNOWN_HOST.search(said) is not None
+    return detail in _SAYS_NOTHING and code in _BY_WORDS and _UNKNOWN_USER.search(said) is not None
