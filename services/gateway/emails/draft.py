@@ -168,7 +168,7 @@ class Checker:
         try:
             return rendering.render(source, self.send.variables, html=field == "html", work=self._work)
         except rendering.TemplateError as error:
-            self.templates.append(Problem(f"{self._path}.{field}", str(error)))
+            self.templates += [Problem(f"{self._path}.{field}", problem) for problem in error.problems]
             return source
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
@@ -213,7 +213,10 @@ class Checker:
 def is_large(send: fields.Send) -> bool:
     """Say whether checking this object may take long enough that other requests would notice."""
     size = len(send.html or "") + len(send.text or "")
-    return size > LARGE or (send.variables is not None and _reaches(send.variables, LARGE - size))
+    if size > LARGE or send.variables is None:
+        return size > LARGE
+    heavy = any(rendering.is_heavy(part) for part in (send.html, send.text, send.subject) if part)
+    return heavy or _reaches(send.variables, LARGE - size)
 
 
 def _reaches(value: Any, size: int) -> bool:

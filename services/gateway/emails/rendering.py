@@ -1,112 +1,191 @@
-"""Variables in subject, html and text: `{{ name }}`, `{{ a.b }}`, `{{ a[0] }}` and a few filters. Pure.
+"""Variables, conditions and loops in subject, html and text: compiled once, rendered many times. Pure.
 
-The template is a client's text and runs in our process, so everything that could loop, call, compute or
-reach Python is refused by walking the parsed tree: statements, calls, operators, tests, names and
-attributes with a leading underscore, filters that are not listed. What is left is linear in what its
-filters read, which is bounded by one budget for all texts of an email, and its output is bounded.
+The template is a client's text and runs in our process. What it may say is decided by grammar, what it may cost
+by budget; here its values are looked up in the client's own objects and nowhere else, and its output is bounded.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from types import TracebackType
 from typing import Any, Final
 
 import jinja2
-from jinja2 import nodes, sandbox
+from jinja2 import runtime, sandbox
+from jinja2.utils import missing
+
+from services.gateway.templates import filters, grammar
+from services.gateway.templates.budget import TemplateError, Work
+
+__all__ = ["MAX_OUTPUT", "TemplateError", "Text", "Work", "compiled", "is_heavy", "render"]
 
 MAX_OUTPUT: Final = 1024 * 1024
 MAX_EXPRESSIONS: Final = 500
 MAX_TOKENS: Final = 20_000
-MAX_FILTERS: Final = 5
-MAX_WORK: Final = 4 * 1024 * 1024
-FILTERS: Final = frozenset({"default", "d", "upper", "lower", "capitalize", "title", "trim", "escape", "e"})
-_FREE: Final = frozenset({"default", "d"})  # they look at no character of their value
-_WORK: Final = "_work"  # no name in a template may begin with an underscore
+CACHED: Final = 16 * 1024 * 1024
+_FEW: Final = 20
+_MARKS: Final = ("{{", "{%", "{#")
+_LOOP: Final = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length"})
 _LONG_NUMBER: Final = re.compile(r"(?<![\d_.])[\d_.]{1000}")
-_RESERVED: Final = frozenset({"self", "super", "caller", "loop", "varargs", "kwargs"})
-_ALLOWED: Final = (
-    nodes.Template,
-    nodes.Output,
-    nodes.TemplateData,
-    nodes.Name,
-    nodes.Getattr,
-    nodes.Getitem,
-    nodes.Const,
-    nodes.Filter,
+_OPEN_COMMENT: Final = (
+    "a comment that begins with {# does not end with #}; in CSS, write a space between { and #"
 )
+_OPERATORS: Final = frozenset({"+", "-", "*", "/", "//", "%"})
 
 
-class TemplateError(ValueError):
-    """A template that cannot be rendered with these variables; the text says where and why."""
+class _Missing(jinja2.StrictUndefined):
+    """A value the variables do not have: whatever is done with it but asking for it is the client's error."""
 
-
-class Work:
-    """What the filters in the texts of one email may still read, in characters."""
-
-    def __init__(self, left: int = MAX_WORK) -> None:
-        self._left = left
-
-    def charge(self, size: int) -> None:
-        """Take off what a filter is about to read. Raises: TemplateError."""
-        self._left -= size
-        if self._left < 0:
-            raise TemplateError(f"the filters in one email may read at most {MAX_WORK} characters together")
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_obj is missing:
+            return f"{self._undefined_name!r} is missing from variables"
+        return f"{self._undefined_name!r} is missing in {filters.kind(self._undefined_obj)}"
 
 
 class _Environment(sandbox.ImmutableSandboxedEnvironment):
     """A sandbox in which a dot looks into the client's object, and never at Python's attributes."""
 
+    intercepted_binops = _OPERATORS
+    intercepted_unops = frozenset({"-", "+"})
+
     def getattr(self, obj: Any, attribute: str) -> Any:
         return self.getitem(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        fits = (isinstance(obj, dict) and isinstance(argument, str)) or (
-            isinstance(obj, list) and isinstance(argument, int)
-        )
-        try:
-            if fits:
+        if type(obj) is dict:
+            if type(argument) is str and argument in obj:
                 return obj[argument]
-        except (KeyError, IndexError):
-            pass
+        elif type(obj) is list or type(obj) is tuple:
+            if type(argument) is int and -len(obj) <= argument < len(obj):
+                return obj[argument]
+        elif isinstance(obj, runtime.LoopContext):
+            if argument in _LOOP:
+                return getattr(obj, argument)
+        elif isinstance(obj, runtime.Undefined):
+            return obj  # the first that is missing is the one to name
         return self.undefined(obj=obj, name=argument)
 
+    def call_binop(self, context: runtime.Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "+" and isinstance(left, str) and isinstance(right, str):
+            context[filters.WORK].charge(len(left) + len(right))
+            return left + right
+        return filters.number(
+            super().call_binop(context, operator, filters.number(left), filters.number(right))
+        )
 
-def _spelled(value: Any) -> Any:
-    """Return a JSON value as a reader expects it; an object or array is a mistake, not a text."""
-    if isinstance(value, dict | list):
-        raise TemplateError(f"an {'object' if isinstance(value, dict) else 'array'} cannot be shown as text")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else value
-
-
-def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the filter with what it reads charged, and kept from Python's own spelling of a value."""
-
-    @jinja2.pass_context
-    def charging(context: jinja2.runtime.Context, value: Any) -> Any:
-        spelled = _spelled(value)
-        context[_WORK].charge(len(spelled) if isinstance(spelled, str) else 1)
-        return function(spelled)
-
-    return charging
+    def call_unop(self, context: runtime.Context, operator: str, arg: Any) -> Any:
+        return super().call_unop(context, operator, filters.number(arg))
 
 
 def _environment(escaping: bool) -> _Environment:
     made = _Environment(
-        autoescape=escaping, undefined=jinja2.StrictUndefined, finalize=_spelled, keep_trailing_newline=True
+        autoescape=escaping,
+        undefined=_Missing,
+        finalize=filters.spelled,
+        keep_trailing_newline=True,
+        optimized=False,
     )
     made.globals.clear()
-    made.filters = {
-        name: function if name in _FREE else _charged(function)
-        for name, function in made.filters.items()
-        if name in FILTERS
-    }
+    made.filters = filters.made(escaping=escaping)
+    made.tests = dict(filters.TESTS)
     return made
 
 
 _PLAIN: Final = _environment(escaping=False)
 _HTML: Final = _environment(escaping=True)
+
+
+class Text:
+    """A compiled text: `uses` are the variables it names, in order."""
+
+    def __init__(
+        self, template: jinja2.Template, uses: list[grammar.Use], spellings: dict[tuple[int, str], str]
+    ) -> None:
+        self.uses = tuple(uses)
+        self._template = template
+        self._spellings = spellings
+        required: dict[str, grammar.Use] = {}
+        for use in uses:
+            if use.is_required:
+                required.setdefault(use.name, use)
+        self._required = tuple(required.values())
+
+    def render(self, variables: Mapping[str, Any], work: Work) -> str:
+        """Return the text with the variables' values in place. Raises: TemplateError."""
+        absent = [use for use in self._required if use.name not in variables]
+        if absent:
+            raise TemplateError(
+                *(f"line {use.line}: {use.name[:80]!r} is missing from variables" for use in absent)
+            )
+        context = self._template.new_context({**variables, filters.WORK: work}, shared=True)
+        try:
+            return _bounded(self._template.root_render_func(context))
+        except jinja2.UndefinedError as error:
+            raise TemplateError(self._told(error, self._missing(error))) from error
+        except TypeError as error:
+            raise TemplateError(self._told(error, _plain(str(error)))) from error
+        except (jinja2.TemplateError, ValueError, ArithmeticError) as error:
+            raise TemplateError(self._told(error, str(error))) from error
+
+    def _missing(self, error: jinja2.UndefinedError) -> str:
+        """Return what is missing with the whole way to it, where the template spells one."""
+        said = error.message or "a value is missing"
+        name = said[1:].partition("' is missing in ")
+        whole = self._spellings.get((self._line(error) or 0, name[0])) if name[2] else None
+        return f"{whole!r} is missing from variables" if whole else said
+
+    def _told(self, error: Exception, message: str) -> str:
+        line = self._line(error)
+        return message if line is None else f"line {line}: {message}"
+
+    def _line(self, error: Exception) -> int | None:
+        line = None
+        step: TracebackType | None = error.__traceback__
+        while step is not None:
+            if step.tb_frame.f_code.co_filename == "<template>":
+                line = self._template.get_corresponding_lineno(step.tb_lineno)
+            step = step.tb_next
+        return line
+
+
+class _Cache:
+    """Compiled texts, the latest used ones; bounded by the length of their sources."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._texts: OrderedDict[tuple[str, bool], Text] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, bool]) -> Text | None:
+        with self._lock:
+            found = self._texts.get(key)
+            if found is not None:
+                self._texts.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[str, bool], text: Text) -> None:
+        with self._lock:
+            if key not in self._texts:
+                self._room -= len(key[0])
+            self._texts[key] = text
+            while self._room < 0:
+                (source, _), _ = self._texts.popitem(last=False)
+                self._room += len(source)
+
+
+_cache: Final = _Cache(CACHED)
+
+
+def is_template(source: str) -> bool:
+    """Say whether there is anything in the text to render."""
+    return any(mark in source for mark in _MARKS)
+
+
+def is_heavy(source: str) -> bool:
+    """Say whether compiling or rendering the text may take long enough that other requests would notice."""
+    return "{%" in source or source.count("{{") > _FEW
 
 
 def render(source: str, variables: Mapping[str, Any], *, html: bool, work: Work) -> str:
@@ -116,18 +195,17 @@ def render(source: str, variables: Mapping[str, Any], *, html: bool, work: Work)
 
     Raises: TemplateError.
     """
-    if "{{" not in source and "{%" not in source and "{#" not in source:
-        return source
-    names, template = _compile(source, html)
-    missing = [name[:80] for name in names if name not in variables]
-    if missing:
-        raise TemplateError(f"{_listed(missing)} missing from variables")
-    try:
-        return _bounded(template.generate({**variables, _WORK: work}))
-    except jinja2.UndefinedError as error:
-        raise TemplateError(f"variables have no value for this: {error.message}") from error
-    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
-        raise error if isinstance(error, TemplateError) else TemplateError(str(error)) from error
+    return compiled(source, html=html).render(variables, work) if is_template(source) else source
+
+
+def compiled(source: str, *, html: bool) -> Text:
+    """Return the text compiled, from memory if it was lately. Raises: TemplateError."""
+    key = (source, html)
+    found = _cache.get(key)
+    if found is None:
+        found = _compile(source, _HTML if html else _PLAIN)
+        _cache.put(key, found)
+    return found
 
 
 def _bounded(parts: Iterator[str]) -> str:
@@ -141,84 +219,49 @@ def _bounded(parts: Iterator[str]) -> str:
     return "".join(out)
 
 
-@lru_cache(maxsize=256)
-def _compile(source: str, html: bool) -> tuple[tuple[str, ...], jinja2.Template]:
-    """Return the names that must have a value, and the compiled template. Raises: TemplateError."""
-    environment = _HTML if html else _PLAIN
+def _compile(source: str, environment: _Environment) -> Text:
     try:
         _refuse_what_is_slow_to_parse(source, environment)
         tree = environment.parse(source)
-        required = tuple(dict.fromkeys(_required(tree)))
-        return required, environment.from_string(tree)
+        uses = grammar.check(tree)
+        spellings = grammar.spellings(tree)
+        grammar.charge(tree)
+        return Text(environment.from_string(tree), uses, spellings)
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(f"line {error.lineno}: {error.message}") from error
-    except RecursionError as error:
+        raise TemplateError(
+            f"line {error.lineno}: {_hinted(error.message or 'it cannot be read')}"
+        ) from error
+    except (RecursionError, SyntaxError) as error:
         raise TemplateError("an expression is nested too deeply") from error
     except ValueError as error:
         raise error if isinstance(error, TemplateError) else TemplateError(str(error)) from error
 
 
+def _plain(message: str) -> str:
+    """Return Python's words for values of the wrong kind as a client understands them."""
+    if "argument" in message:
+        return "a filter or test does not take its arguments like this"
+    if "not supported between" in message:
+        return "values of different kinds cannot be compared"
+    return message
+
+
+def _hinted(message: str) -> str:
+    if "end of comment" in message:
+        return _OPEN_COMMENT
+    return message[0].lower() + message[1:]
+
+
 def _refuse_what_is_slow_to_parse(source: str, environment: jinja2.Environment) -> None:
     """Count tokens, lazily: the parser's time grows with them, a megabyte of dots takes it seconds."""
-    if source.count("{{") > MAX_EXPRESSIONS:
-        raise TemplateError(f"there may be at most {MAX_EXPRESSIONS} expressions in one text")
+    if source.count("{{") + source.count("{%") > MAX_EXPRESSIONS:
+        raise TemplateError(f"there may be at most {MAX_EXPRESSIONS} expressions and statements in one text")
     if _LONG_NUMBER.search(source):
         raise TemplateError("a number in this text is too long")
-    for count, _ in enumerate(environment.lex(source)):
+    last = ""
+    for count, token in enumerate(environment.lex(source)):
+        last = token[1]
         if count > MAX_TOKENS:
             raise TemplateError("the expressions in this text are too long")
-
-
-def _required(node: nodes.Node, filters: int = 0, optional: bool = False) -> Iterator[str]:
-    """Yield the names the tree cannot do without, refusing whatever is not allowed in it."""
-    if not isinstance(node, _ALLOWED):
-        raise TemplateError(
-            f"line {node.lineno}: {_word(node)} is not allowed; write {{{{ name }}}} or {{{{ a.b }}}}"
-        )
-    _refuse_hidden(node)
-    if isinstance(node, nodes.Filter):
-        filters += 1
-        if node.name not in FILTERS:
-            raise TemplateError(
-                f"line {node.lineno}: there is no filter {node.name!r}; use {', '.join(sorted(FILTERS))}"
-            )
-        if filters > MAX_FILTERS:
-            raise TemplateError(
-                f"line {node.lineno}: there may be at most {MAX_FILTERS} filters on one value"
-            )
-        optional = optional or node.name in ("default", "d")
-    if isinstance(node, nodes.Name) and not optional:
-        yield node.name
-    for child in node.iter_child_nodes():
-        yield from _required(child, filters, optional)
-
-
-def _refuse_hidden(node: nodes.Node) -> None:
-    name: Any = None
-    if isinstance(node, nodes.Name):
-        name = node.name
-    elif isinstance(node, nodes.Getattr):
-        name = node.attr
-    elif isinstance(node, nodes.Getitem):
-        if not isinstance(node.arg, nodes.Const):
-            raise TemplateError(
-                f"line {node.lineno}: what stands in square brackets must be a number or a quoted name"
-            )
-        name = node.arg.value
-    if isinstance(name, str) and name.startswith("_"):
-        raise TemplateError(
-            f"line {node.lineno}: {name!r} is not allowed: a name may not begin with an underscore"
-        )
-    if name in _RESERVED and isinstance(node, nodes.Name):
-        raise TemplateError(f"line {node.lineno}: the name {name!r} means something else in templates")
-
-
-def _word(node: nodes.Node) -> str:
-    return {nodes.Call: "a call", nodes.CondExpr: "a condition", nodes.Keyword: "a named argument"}.get(
-        type(node),
-        f"a {type(node).__name__.lower()} statement" if isinstance(node, nodes.Stmt) else "an operator",
-    )
-
-
-def _listed(names: list[str]) -> str:
-    return f"{', '.join(repr(name) for name in names)} {'is' if len(names) == 1 else 'are'}"
+    if last == "comment_begin":
+        raise TemplateError(f"line {source.count(chr(10)) + 1}: {_OPEN_COMMENT}")

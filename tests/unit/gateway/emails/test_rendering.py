@@ -3,6 +3,7 @@ import time
 import pytest
 
 from services.gateway.emails import draft, fields, rendering
+from services.gateway.templates import budget
 from tests.unit.gateway.emails.requests import accepted, check, paths
 
 VARIABLES = {
@@ -53,16 +54,16 @@ def test_a_missing_variable_is_named_with_the_part_that_needs_it() -> None:
         subject="{{ name }} {{ city }}", text="{{ order.id }}", variables={"order": {}}
     )
     assert not problems
-    assert paths(templates) == ["$.subject", "$.text"]
-    assert "'name'" in templates[0].message
-    assert "'city'" in templates[0].message
-    assert "'id'" in templates[1].message
+    assert [(problem.path, problem.message) for problem in templates] == [
+        ("$.subject", "line 1: 'name' is missing from variables"),
+        ("$.subject", "line 1: 'city' is missing from variables"),
+        ("$.text", "line 1: 'order.id' is missing from variables"),
+    ]
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "{% for x in order %}{{ x }}{% endfor %}",
         "{% set a = 1 %}",
         "{% include '/etc/passwd' %}",
         "{% import 'os' as os %}",
@@ -77,13 +78,11 @@ def test_a_missing_variable_is_named_with_the_part_that_needs_it() -> None:
         "{{ 'a' * 1000000000 }}",
         "{{ 9 ** 9 ** 9 }}",
         "{{ name ~ name }}",
-        "{{ 1 if yes else 2 }}",
         "{{ range(10) }}",
         "{{ name | safe }}",
         "{{ name | format(1) }}",
         "{{ order[name] }}",
         "{{ [1, 2] }}",
-        "{{ name is defined }}",
         "{{ self }}",
         "{{ order }}",
         "{{ order.items }}",
@@ -93,7 +92,7 @@ def test_a_missing_variable_is_named_with_the_part_that_needs_it() -> None:
         "{{ name | upper | lower | upper | lower | upper | lower }}",
     ],
 )
-def test_whatever_could_loop_call_or_compute_is_refused(source: str) -> None:
+def test_whatever_could_call_store_or_reach_python_is_refused(source: str) -> None:
     with pytest.raises(rendering.TemplateError):
         rendering.render(source, VARIABLES, html=False, work=rendering.Work())
 
@@ -144,7 +143,7 @@ def test_filters_over_a_large_variable_are_refused_within_a_second() -> None:
 
 
 def test_html_and_text_share_one_budget_of_filters() -> None:
-    half = {"a": "x" * (rendering.MAX_WORK * 2 // 3 // 4)}
+    half = {"a": "x" * (budget.MAX_WORK * 2 // 3 // 4)}
     four = "{{ a|trim|trim|trim|trim|d('') }}"
     assert check(html=four, variables=half)[2] == []
     assert paths(check(html=four, text=four, variables=half)[2]) == ["$.text"]
