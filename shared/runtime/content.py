@@ -6,7 +6,7 @@ object is whole and durable under its key before anything refers to it; a failed
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -110,7 +110,17 @@ class ContentStore:
         """Return an object. Raises: ContentMissing, ContentUnavailable."""
         return b"".join([piece async for piece in self.stream(key)])
 
-    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def size(self, key: str) -> int:
+        """Return how many bytes an object has. Raises: ContentMissing, ContentUnavailable."""
+        try:
+            found = await obstore.head_async(self._store, key)
+        except (FileNotFoundError, obstore.exceptions.NotFoundError):
+            raise ContentMissing(key) from None
+        except Exception as error:
+            raise ContentUnavailable(f"content store: {error}") from error
+        return found["size"]
+
+    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield an object's bytes from `start` up to but not including `end`, a piece at a time.
 
         Raises: ContentMissing before the first piece, ContentUnavailable.
