@@ -38,6 +38,8 @@ class Program:
     environment: Mapping[str, str]
     directory: Path
     ready: Callable[[], Awaitable[bool]] = _at_once
+    # Asked while it runs: why it has to be started again, although it has not ended.
+    ails: Callable[[], Awaitable[str | None]] | None = None
     # Called before every start, in a thread: it may block.
     prepare: Callable[[], None] = _nothing
     stop_signal: signal.Signals = signal.SIGTERM
@@ -86,13 +88,17 @@ class Child:
 
     async def stop(self, grace: float) -> None:
         """Ask it to stop, and kill it after `grace` seconds."""
+        await self.end(grace)
+        await self.ended()
+
+    async def end(self, grace: float) -> None:
+        """The same, for somebody beside the one who waits for its end."""
         with suppress(ProcessLookupError):
             self._process.send_signal(self._program.stop_signal)
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._process.wait()
         self.kill()
-        await self.ended()
 
     def kill(self) -> None:
         """Kill its whole group at once."""

@@ -8,7 +8,7 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from deploy.local.process import Child, LogFile, Program
 from deploy.local.servers import Unusable
 
 _ASK_EVERY = 0.03
+_LOOK_EVERY = 2.0
 
 
 class NotStarting(Exception):
@@ -169,6 +170,15 @@ class _Keeper:
             await asyncio.sleep(_ASK_EVERY)
         self._healthy_since = time.monotonic()
         self._ready.set()
+        if self.program.ails is not None:
+            await self._end_when_it_ails(self.program.ails)
+
+    async def _end_when_it_ails(self, ails: Callable[[], Awaitable[str | None]]) -> None:
+        while (why := await ails()) is None:  # noqa: ASYNC110 - another process cannot set our event
+            await asyncio.sleep(_LOOK_EVERY)
+        self._console.say(f"{self.program.name} is stopped: {why}")
+        assert self._child is not None
+        await self._child.end(self._patience.grace)
 
     def _complaint(self, what: str) -> str:
         said = f"; it said: {self._log.last_words[:300]}" if self._log.last_words else ""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import console, identity, ports, probe, servers
+from deploy.local import broker_store, console, identity, ports, probe, servers
 from deploy.local.home import Home
 from deploy.local.process import Program
 from deploy.local.settings import ROOT, Settings
@@ -103,6 +103,7 @@ class World:
             environment={},
             directory=self._home.path,
             ready=self.nats.ready,
+            ails=broker_store.watcher(self.nats.store, self.nats.monitor_port),
             stop_turn=_NATS,
         )
 

@@ -92,9 +92,7 @@ class Ledger:
                 async with session.post("/api/v1/emails/send", json=body, headers=headers) as answer:
                     if answer.status == 202:
                         data = (await answer.json())["data"]
-                        made = Accepted(data["id"], data["message_id"], to)
-                        self.accepted[made.id] = made
-                        return made
+                        return self.promise(data["id"], data["message_id"], to)
                     self.refused[answer.status] += 1
                     if answer.status != 503:
                         raise AssertionError(f"{answer.status}: {await answer.text()}")
@@ -103,6 +101,11 @@ class Ledger:
             if time.monotonic() > deadline:
                 raise AssertionError(f"no 202 for {to} within {within} s")
             await asyncio.sleep(0.1 + random.random() / 5)
+
+    def promise(self, email_id: str, message_id: str, to: str) -> Accepted:
+        """Remember one 202."""
+        made = self.accepted[email_id] = Accepted(email_id, message_id, to)
+        return made
 
     def session(self) -> aiohttp.ClientSession:
         """Return an HTTP session that carries the key of the world."""
