@@ -13,12 +13,14 @@ from services.dispatcher.handlers import Handlers
 from services.dispatcher.house import House
 from services.dispatcher.settings import Settings
 from services.dispatcher.speaking import Voice
+from services.dispatcher.suppressing import Suppressing
 from shared.runtime import consumer, keyring, log, outgoing, process, settings, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account
 from shared.runtime.content import ContentStore
 from shared.runtime.health import Health, broker_check
 from shared.runtime.publisher import Publisher
+from shared.runtime.suppressions import Suppressions
 
 GRACE = 25.0
 
@@ -50,7 +52,11 @@ async def build() -> AsyncIterator[None]:
             wanted.helo or socket.getfqdn(),
         )
         stack.push_async_callback(house.close)
-        handlers = Handlers(house, Voice(emails, publisher), ContentStore(wanted.content_url))
+        lists = Suppressions(client, ring)
+        await lists.open()
+        handlers = Handlers(
+            house, Voice(emails, publisher), ContentStore(wanted.content_url), Suppressing(lists)
+        )
         broker = consumer.make_broker(wanted.nats_url, "dispatcher")
         records = consumers.build(emails, broker, handlers, publisher)
         records.start()

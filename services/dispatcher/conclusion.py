@@ -13,7 +13,7 @@ from services.dispatcher import decisions, reasons
 from services.dispatcher.outcome import Outcome, RecipientReply
 from shared.events import delivery
 from shared.events.delivery import Reason, RecipientResult
-from shared.mail import rfc3463
+from shared.mail import nonexistence, rfc3463
 
 _ACCOUNT_PHASES = frozenset({"resolve", "connect", "banner", "tls", "ehlo", "auth"})
 
@@ -51,13 +51,15 @@ def conclude(
     made for this email, so the schedule of attempts says nothing about it.
     """
     waits = is_accounts_fault(outcome)
-    results = tuple(_result(reply, outcome, waits) for reply in outcome.replies)
+    # By the client's spelling: the envelope may have had an IDN domain in A-labels.
+    named = zip(outcome.replies, claim.stand.waiting(), strict=True)
+    results = tuple(_result(reply, address, outcome, waits) for reply, address in named)
     common: dict[str, Any] = {
         "occurred_at": now,
         "round": claim.stand.round,
         "attempt": claim.attempt,
         "claim_id": claim.claim_id,
-        "recipients": results,
+        "recipients": (*results, *claim.stand.suppressed),
         "conversation": outcome.conversation,
     }
     if outcome.ambiguous and claim.at_most_once:
@@ -70,6 +72,20 @@ def conclude(
     if any(result.status == "sent" for result in (*results, *earlier)):
         return delivery.Sent(**common)
     return delivery.Failed(**common, reason=_reason(outcome, results, "failed"))
+
+
+def gone(claim: Claim, outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """Return the recipients whose refusal proves that they do not exist, each with what the server said.
+
+    After DATA one reply speaks for all recipients, so there it proves something of a lone one only.
+    """
+    phases = ("rcpt", "data", "body", "final") if len(outcome.replies) == 1 else ("rcpt",)
+    named = zip(outcome.replies, claim.stand.waiting(), strict=True)
+    return tuple(
+        (address, f"{reply.code} {reply.text}".strip())
+        for reply, address in named
+        if reply.phase in phases and nonexistence.is_proven(reply.code, reply.enhanced, reply.text)
+    )
 
 
 def _deferred(
@@ -89,7 +105,7 @@ def _deferred(
         expires_at=stand.expires_at,
         attempts=attempts,
         ambiguous=outcome.ambiguous or stand.after_claim is not None,
-        results=merge(stand.results, results),
+        results=merge(stand.results, (*results, *stand.suppressed)),
         email=stand.email,
     )
 
@@ -111,10 +127,10 @@ def merge(
     return tuple(merged.values())
 
 
-def _result(reply: RecipientReply, outcome: Outcome, accounts_fault: bool) -> RecipientResult:
+def _result(reply: RecipientReply, address: str, outcome: Outcome, accounts_fault: bool) -> RecipientResult:
     if 200 <= reply.code < 300:
         return RecipientResult(
-            address=reply.address,
+            address=address,
             status="sent",
             smtp_code=reply.code,
             enhanced_code=reply.enhanced,
@@ -123,7 +139,7 @@ def _result(reply: RecipientReply, outcome: Outcome, accounts_fault: bool) -> Re
     reason = reasons.of_reply(reply) if reply.code else reasons.of_no_reply(outcome)
     final = 500 <= reply.code < 600 if reply.code else reasons.is_final_kind(outcome)
     return RecipientResult(
-        address=reply.address,
+        address=address,
         status="failed" if final and not accounts_fault else "deferred",
         smtp_code=reply.code or None,
         enhanced_code=reply.enhanced,

@@ -34,6 +34,7 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
 
     `guard` is the last sequence seen; `results` are those of earlier attempts; `attempts` counts the
     claims made so far; `after_claim` is the claim that is taken over: its holder gave no outcome.
+    `suppressed` are recipients found on the suppression list; it was last asked at `checked_at` (monotonic).
     """
 
     round: int
@@ -43,10 +44,13 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     email: Email
     results: tuple[RecipientResult, ...] = ()
     after_claim: str | None = None
+    suppressed: tuple[RecipientResult, ...] = ()
+    checked_at: float | None = None
 
     def waiting(self) -> tuple[str, ...]:
-        """Return the recipients no earlier attempt has settled."""
-        settled = {result.address for result in self.results if result.status != "deferred"}
+        """Return the recipients that neither an earlier attempt nor the suppression list has settled."""
+        known = (*self.results, *self.suppressed)
+        settled = {result.address for result in known if result.status != "deferred"}
         return tuple(address for address, _ in self.email.recipients() if address not in settled)
 
 

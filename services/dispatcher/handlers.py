@@ -23,6 +23,7 @@ from services.dispatcher.house import House
 from services.dispatcher.lanes import Lane
 from services.dispatcher.outcome import Outcome, SmtpError
 from services.dispatcher.speaking import Voice
+from services.dispatcher.suppressing import Suppressing
 from shared.events import delivery as said
 from shared.events import email as email_
 from shared.events.delivery import Reason
@@ -49,8 +50,8 @@ class Phase(Enum):
 class Handlers:
     """Turns records in hand into attempts, one task each."""
 
-    def __init__(self, house: House, voice: Voice, store: ContentStore) -> None:
-        self._house, self._voice, self._store = house, voice, store
+    def __init__(self, house: House, voice: Voice, store: ContentStore, suppressing: Suppressing) -> None:
+        self._house, self._voice, self._store, self._suppressing = house, voice, store, suppressing
         self._tasks: dict[asyncio.Task[None], Phase] = {}
 
     async def take(self, batch: list[Delivery]) -> None:
@@ -119,6 +120,7 @@ class Handlers:
             if not (
                 await self._ended(delivery, stand, lane) or await self._left_alone(delivery, stand, lane)
             ):
+                stand = await self._suppressing.checked(delivery.record.workspace, stand)
                 await self._attempt(delivery, stand, lane)
         finally:
             lane.held -= 1
@@ -154,6 +156,8 @@ class Handlers:
         return True
 
     async def _attempt(self, delivery: Delivery, stand: Stand, lane: Lane) -> None:
+        if await self._nobody_waits(delivery, stand):
+            return
         try:
             content = await letters.content_of(stand.email, self._store)
         except letters.ContentLost as error:
@@ -166,6 +170,13 @@ class Handlers:
         finally:
             lane.gate.leave(lane.may_claim())
 
+    async def _nobody_waits(self, delivery: Delivery, stand: Stand) -> bool:
+        """Say that whoever still waited is suppressed, if that is so."""
+        if stand.waiting():
+            return False
+        await self._settle(delivery, stand, lambda s: unattempted.suppressed(s, _now()))
+        return True
+
     async def _claim_and_send(
         self, delivery: Delivery, stand: Stand, lane: Lane, content: email_.Content
     ) -> None:
@@ -177,6 +188,9 @@ class Handlers:
         except limits.Full as full:
             wait = datetime.fromtimestamp(full.until, UTC) - _now()
             await self._defer(delivery, stand, reasons.rate_limited(full.limit), wait)
+            return
+        stand = await self._suppressing.checked(delivery.record.workspace, stand)
+        if await self._nobody_waits(delivery, stand):
             return
         claim_id = uuid.uuid4().hex
         self._voice.own(claim_id)
@@ -240,7 +254,7 @@ class Handlers:
             return
         wait = timedelta(seconds=lane.leave_alone(_monotonic()))
         event = conclusion.conclude(claim, outcome, _now(), random.uniform(-1, 1), wait)
-        event = unattempted.with_our_addresses(event, claim.stand.waiting())
+        await self._suppressing.add(delivery.record.workspace, conclusion.gone(claim, outcome))
         lane.finished()
         metrics.ATTEMPTS.labels(event.name).inc()
         await self._voice.tell(delivery, _outcome_id(claim.claim_id), event)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.dispatcher.outcome import Outcome, RecipientReply
-from shared.events.delivery import Reason
+from shared.events.delivery import Reason, RecipientResult
 from shared.mail import rfc3463
 
 
@@ -53,6 +53,18 @@ CONTENT_LOST: Final = _ends(
     "the email's content is missing from the content store or damaged",
     "restore the content store from its backup, then submit the email again",
     "content",
+)
+SUPPRESSED: Final = _ends(
+    "suppressed",
+    "every recipient is on the workspace's suppression list; nothing was sent",
+    "remove the address from the suppression list if it should get mail again, then submit the email again",
+    "suppressed",
+)
+CONTENT_UNAVAILABLE: Final = _waits(
+    "content_unavailable",
+    "the content store does not answer",
+    "none; it is tried again when the content store is back",
+    "internal",
 )
 UNCONFIRMED: Final = _ends(
     "unconfirmed",
@@ -108,6 +120,11 @@ _FINAL_KINDS: Final = {
         "use an ASCII address, or an account whose server offers SMTPUTF8",
     ),
     "message_too_large": ("message_too_large", "message_too_large", "make the email smaller"),
+    "content_lost": (
+        "content_lost",
+        "content",
+        "restore the content store from its backup, then submit the email again",
+    ),
 }
 
 
@@ -127,6 +144,19 @@ def of_no_reply(outcome: Outcome) -> Reason:
     if kind == "network" and outcome.phase in ("resolve", "connect", "banner"):
         code = "connection_failed"
     return _waits(code, message, action, category)
+
+
+def of_result(result: RecipientResult) -> Reason:
+    """Return the reason an earlier attempt gave for one recipient."""
+    found = rfc3463.classify(result.smtp_code or 0, result.enhanced_code, result.text or "", "rcpt")
+    return Reason(
+        code=str(result.smtp_code or result.category or "failed"),
+        enhanced_code=result.enhanced_code,
+        category=result.category or found.category,
+        message=f"{result.smtp_code or ''} {result.text or ''}".strip(),
+        retryable=False,
+        suggested_action=found.suggested_action,
+    )
 
 
 def of_reply(reply: RecipientReply) -> Reason:

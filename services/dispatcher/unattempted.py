@@ -3,8 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
+from services.dispatcher import reasons
 from services.dispatcher.decisions import Stand
 from shared.events import delivery as said
 from shared.events.base import AccountId
@@ -32,11 +31,27 @@ def failed(stand: Stand, reason: Reason, now: datetime) -> said.Outcome:
         "occurred_at": now,
         "round": stand.round,
         "attempt": stand.attempts,
-        "recipients": results,
+        "recipients": (*results, *stand.suppressed),
     }
     if any(result.status == "sent" for result in stand.results):
         return said.Sent(**common)
     return said.Failed(**common, reason=reason)
+
+
+def suppressed(stand: Stand, now: datetime) -> said.Outcome:
+    """Return `suppressed`, or what an earlier attempt came to for others: nobody waits any longer."""
+    common: dict[str, Any] = {
+        "occurred_at": now,
+        "round": stand.round,
+        "attempt": stand.attempts,
+        "recipients": stand.suppressed,
+    }
+    if any(result.status == "sent" for result in stand.results):
+        return said.Sent(**common)
+    refused = next((result for result in stand.results if result.status == "failed"), None)
+    if refused is not None:
+        return said.Failed(**common, reason=reasons.of_result(refused))
+    return said.Suppressed(**common, reason=reasons.SUPPRESSED)
 
 
 def unconfirmed(stand: Stand, reason: Reason, now: datetime) -> said.Unconfirmed:
@@ -58,14 +73,3 @@ def deferred(stand: Stand, reason: Reason, wait: timedelta, now: datetime) -> sa
         results=stand.results,
         email=stand.email,
     )
-
-
-def with_our_addresses(event: said.Outcome, addresses: tuple[str, ...]) -> said.Outcome:
-    """Name the recipients as the client did: the envelope may have had an IDN domain in A-labels."""
-    if all(result.address == address for result, address in zip(event.recipients, addresses, strict=True)):
-        return event
-    renamed = tuple(
-        msgspec.structs.replace(result, address=address)
-        for result, address in zip(event.recipients, addresses, strict=True)
-    )
-    return msgspec.structs.replace(event, recipients=renamed)

@@ -5,7 +5,7 @@ import hashlib
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,12 +16,16 @@ from services.dispatcher.handlers import Handlers
 from services.dispatcher.lanes import Lane
 from services.dispatcher.outcome import Outcome, RecipientReply, Reply
 from services.dispatcher.speaking import Voice
+from services.dispatcher.suppressing import Suppressing
 from shared.events import delivery, fold, record, schedule, status, submission
 from shared.events.base import Event
+from shared.runtime.log import BrokerUnavailable
 from shared.runtime.publisher import Conflict
+from shared.runtime.suppressions import Cause, Entry, Place
 from tests.controls import dispatching
 from tests.controls.emails import NOON, a_record, an_email
 from tests.fakes.log import FakeLog
+from tests.fakes.suppressions import FakeSuppressions
 from tests.simulation.broker import Group, Hand, Pending
 
 ADDRESSES = ("a@x.test", "b@x.test")
@@ -62,6 +66,26 @@ class Ports:
     async def history(self, workspace: str, email_id: str, *, within: float = 5.0) -> list[record.Record]:
         await self._process.pass_time(0.002)
         return await self._process.world.log.history(workspace, email_id)
+
+
+class Lists:
+    """The suppression lists as one dispatcher process reaches them; sometimes they do not answer."""
+
+    def __init__(self, process: "Process") -> None:
+        self._process = process
+
+    async def find_all(self, places: Iterable[Place]) -> dict[Place, Entry]:
+        process = self._process
+        await process.pass_time(0.002)
+        if process.world.dice.random() < 0.03:
+            raise BrokerUnavailable("the lists do not answer")
+        return await process.world.suppressions.find_all(places)
+
+    async def add(
+        self, workspace: str, email: str, reason: Cause, detail: str | None = None
+    ) -> tuple[Entry, bool]:
+        await self._process.pass_time(0.002)
+        return await self._process.world.suppressions.add(workspace, email, reason, detail)
 
 
 class Session:
@@ -129,7 +153,7 @@ class Process:
         ports: Any = Ports(self)
         house: Any = _House(self, lane)
         store: Any = None
-        self._handlers = Handlers(house, Voice(ports, ports), store)
+        self._handlers = Handlers(house, Voice(ports, ports), store, Suppressing(Lists(self)))
         self._beat = asyncio.create_task(self.hand.beat())
 
     def receive(self, pending: Pending) -> None:
@@ -166,6 +190,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.log = FakeLog()
+        self.suppressions = FakeSuppressions()
         self.wire = Wire(self.log, self)
         self.copies: Counter[tuple[str, str]] = Counter()
         self.bytes: dict[str, set[str]] = {}
