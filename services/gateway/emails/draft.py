@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from services.gateway import identifiers
-from services.gateway.emails import fields, rendering, times
+from services.gateway.emails import attachments, fields, rendering, times
+from services.gateway.emails.attachments import File
 from services.gateway.errors import Problem
+from shared.events import email
 from shared.mail import address, header
 from shared.mail.address import Mailbox
 
@@ -43,6 +45,7 @@ class Draft(NamedTuple):
     tags: tuple[str, ...]
     metadata: dict[str, str]
     unsubscribe: bool
+    attachments: tuple[File | email.Attachment, ...] = ()  # the latter are stored already
 
 
 class Checker:
@@ -82,6 +85,7 @@ class Checker:
             self._tags() if send.tags else (),
             self._metadata() if send.metadata else {},
             send.unsubscribe is True,
+            self._attachments() if send.attachments else (),
         )
 
     def _say(self, field: str, message: str) -> None:
@@ -199,6 +203,9 @@ class Checker:
             if problem := header.check_value(tag, MAX_TAG) or (None if tag else "must not be empty"):
                 self._say(f"tags[{number}]", problem)
         return tuple(dict.fromkeys(given))
+
+    def _attachments(self) -> tuple[File, ...]:
+        return attachments.read(self.send.attachments or (), f"{self._path}.attachments", self.problems)
 
     def _metadata(self) -> dict[str, str]:
         given = self.send.metadata or {}

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from services.gateway import validation
+from services.gateway.emails.attachments import NewAttachment
 from services.gateway.errors import Problem
 
 TEXTS: Final = "must be a string or an array of strings"
@@ -23,7 +25,7 @@ _EXPECTED: Final = {
     "tracking": "must be an object of booleans",
     "unsubscribe": "must be true or false",
 }
-NOT_YET: Final = ("attachments", "template_id", "template_version")
+NOT_YET: Final = ("template_id", "template_version")
 
 
 class Tracking(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,7 +50,7 @@ class Send(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"})
     from_name: str | None = None
     reply_to: str | list[str] | None = None
     headers: dict[str, str] | None = None
-    attachments: Any = None
+    attachments: list[NewAttachment] | None = None
     variables: dict[str, Any] | None = None
     template_id: Any = None
     template_version: Any = None
@@ -91,6 +93,8 @@ def _read_each(value: Any, path: str) -> tuple[Send, list[Problem]]:
 
 def _wrong_parts(name: str, given: Any, path: str) -> list[Problem]:
     expected = _EXPECTED.get(name, "must be a string")
+    if name == "attachments":
+        return list(validation.problems(given, list[NewAttachment], path))
     if isinstance(given, list) and "array" in expected:
         return [
             Problem(f"{path}[{n}]", "must be a string") for n, v in enumerate(given) if not isinstance(v, str)

@@ -28,6 +28,7 @@ class Accepted(msgspec.Struct, frozen=True):
     scheduled_at: datetime | None
     message_id: str
     created_at: datetime
+    resent_from: str | UnsetType = UNSET
 
 
 class StatusReason(msgspec.Struct, frozen=True):
@@ -92,7 +93,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     machine_open_count: int = 0
     attempt_count: int
     next_attempt_at: datetime | None
-    attachments: list[Attachment] = []
+    attachments: list[Attachment]
     recipients: list[Recipient]
     smtp_account_id: str
     batch_id: str | None
@@ -116,6 +117,7 @@ def accepted(email_id: EmailId, release: str | None, sent: email.Email, created_
         scheduled_at=sent.scheduled_at,
         message_id=sent.message_id,
         created_at=created_at,
+        resent_from=sent.resent_from or UNSET,
     )
 
 
@@ -138,6 +140,10 @@ def shown(email_id: EmailId, state: fold.State) -> Shown:
         created_at=created_at,
         scheduled_at=state.scheduled_at,
         sent_at=state.sent_at,
+        attachments=[
+            Attachment(one.id, one.filename, one.content_type, one.size, one.content_id)
+            for one in sent.attachments
+        ],
         failed_at=status.final_at(state, "failed"),
         cancelled_at=status.final_at(state, "cancelled"),
         attempt_count=state.attempts,

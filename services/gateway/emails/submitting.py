@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.gateway import errors, identifiers, plain_text
-from services.gateway.emails import acceptance, draft, fields, presentation, repeats, unsubscribing
+from services.gateway.emails import acceptance, attaching, draft, fields, presentation, repeats, unsubscribing
 from services.gateway.emails.repeats import UNCONFIRMED, Claim, First
 from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Request, Services
@@ -129,10 +129,10 @@ async def store_content(
     require_room(services)
     large = len(made.html or "") + len(made.text or "") > draft.LARGE
     body = await asyncio.to_thread(packed, made) if large else packed(made)
-    if body.packed is None or not email.must_be_stored(body):
-        return acceptance.Kept(body)
-    key = acceptance.content_key(about.workspace, about.email_id, body.packed, now)
-    return acceptance.Kept(await store_body(services, key, body))
+    if body.packed is not None and email.must_be_stored(body):
+        key = acceptance.content_key(about.workspace, about.email_id, body.packed, now)
+        body = await store_body(services, key, body)
+    return acceptance.Kept(body, await attaching.store(services.content, about.workspace, made.attachments))
 
 
 def require_room(services: Services) -> None:
@@ -186,6 +186,7 @@ async def _append(request: Request, about: Claim, event: submission.Requested) -
     try:
         await request.services.publisher.append(item, guard=0, within=APPEND_WITHIN)
     except publisher.Conflict:
+        await attaching.drop(request.services.content, event.email.attachments)
         return _again(about, await repeats.met(request.services, about))
     except publisher.Unconfirmed as error:
         logger.warning("email_unconfirmed", email_id=about.email_id, error=str(error))

@@ -84,8 +84,6 @@ def test_a_body_that_is_no_object_is_one_problem_and_its_missing_fields(value: o
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("attachments", []),
-        ("attachments", [{"filename": "a"}]),
         ("template_id", "welcome"),
         ("template_version", 2),
     ],
