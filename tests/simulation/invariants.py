@@ -3,7 +3,7 @@
 import random
 
 from shared.events import delivery, fold, status
-from tests.simulation.world import World
+from tests.simulation.world import ADDRESSES, World
 
 
 def broken(world: World, email_id: str) -> list[str]:
@@ -20,6 +20,7 @@ def broken(world: World, email_id: str) -> list[str]:
         problems.append(f"cancelled and sent: {names}")
     claims = sum(isinstance(item.event, delivery.Sending) for item in history)
     problems += [f"{count} copies of {claims} claims" for count in copies.values() if count > claims]
+    problems += _suppressed(world, state, copies)
     if len(world.bytes.get(email_id, ())) > 1:
         problems.append("attempts differ in bytes")
     if world.ambiguity == "at_most_once" and any(count > 1 for count in copies.values()):
@@ -35,4 +36,20 @@ def broken(world: World, email_id: str) -> list[str]:
     ]
     if lost:
         problems.append(f"said sent, never taken: {lost}")
+    return problems
+
+
+def _suppressed(world: World, state: fold.State, copies: dict[str, int]) -> list[str]:
+    """Return what is wrong with the suppressed recipients, who were on the list before the email was there."""
+    problems = []
+    raw = status.raw(state)
+    if reached := [address for address in world.suppressed if copies.get(address)]:
+        problems.append(f"suppressed, and written to: {reached}")
+    settled = {address for address, held in state.recipients.items() if held.result.status == "suppressed"}
+    if settled - set(world.suppressed):
+        problems.append(f"not suppressed, and left out: {settled}")
+    if raw in ("sent", "suppressed") and settled != set(world.suppressed):
+        problems.append(f"{raw}, and nobody says that {world.suppressed} are suppressed")
+    if (raw == "suppressed") and len(world.suppressed) < len(ADDRESSES):
+        problems.append("suppressed, though somebody is not")
     return problems

@@ -191,6 +191,10 @@ class World:
         self.dice = random.Random(seed)
         self.log = FakeLog()
         self.suppressions = FakeSuppressions()
+        self.suppressed = tuple(
+            address for address, chance in zip(ADDRESSES, (0.1, 0.4), strict=True)
+            if self.dice.random() < chance
+        )  # fmt: skip
         self.wire = Wire(self.log, self)
         self.copies: Counter[tuple[str, str]] = Counter()
         self.bytes: dict[str, set[str]] = {}
@@ -205,6 +209,8 @@ class World:
     async def run(self) -> None:
         """Live through one seed until nothing moves any more."""
         handlers._now = self.now
+        for address in self.suppressed:
+            await self.suppressions.add("default", address, "manual")
         self.group.members = [Process(self, self.ambiguity) for _ in range(3)]
         background = [asyncio.create_task(self.group.run()), asyncio.create_task(self._faults())]
         for _ in range(3):
