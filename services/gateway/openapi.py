@@ -166,6 +166,8 @@ def codes(route: Route) -> list[str]:
         found.add(errors.NOT_FOUND)
     if route.body is not None:
         found |= {errors.PAYLOAD_TOO_LARGE, errors.UNSUPPORTED_MEDIA_TYPE, errors.REQUEST_TIMEOUT}
+    elif route.method == "POST":
+        found |= {errors.PAYLOAD_TOO_LARGE, errors.REQUEST_TIMEOUT}
     if route.idempotency_key:
         found.add(errors.IDEMPOTENCY_MISMATCH)
     return sorted(found, key=lambda code: (STATUS[code], code))

@@ -22,6 +22,7 @@ from services.gateway.errors import (
 
 PROGRESS_WITHIN: Final = 10.0
 WHOLE_WITHIN: Final = 30.0
+_EMPTY: Final = 1024
 
 
 class Gone(Exception):
@@ -40,6 +41,12 @@ def require_json(incoming: web.BaseRequest) -> None:
     # A few bytes of gzip are gigabytes of zeros: nothing compressed is expanded here.
     if headers.get("Content-Encoding", "identity") != "identity":
         raise ApiError(UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed (Content-Encoding)")
+
+
+async def nothing(incoming: web.BaseRequest) -> None:
+    """Refuse a body where none is read: whoever sends one wants something that would not happen. Raises: ApiError."""
+    if incoming.can_read_body and (await body(incoming, _EMPTY)).strip() not in (b"", b"{}"):
+        raise invalid([Problem("$", "this request takes no body")])
 
 
 async def body(incoming: web.BaseRequest, limit: int) -> bytes:

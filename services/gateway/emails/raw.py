@@ -3,26 +3,50 @@
 It is made by the code that makes what is sent, out of the same letter: nothing of it is kept besides.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
-from services.gateway.emails import reading
-from services.gateway.request import Download, Request
+import structlog
+
+from services.gateway import errors
+from services.gateway.emails import reading, submitting
+from services.gateway.request import Download, Request, Services
 from shared.events import email, fold
 from shared.events.base import EmailId
 from shared.events.record import Record
-from shared.mail import composing, list_unsubscribe
+from shared.runtime import message, signing
+from shared.runtime.configuration import Account
+from shared.runtime.keyring import KeyringError
+
+logger = structlog.get_logger(__name__)
 
 
 async def show(request: Request) -> Download:
     """Return the message as a file. Raises: ApiError 404, 409 when its content is gone, 503."""
-    email_id = EmailId(request.path["id"])
-    found = await reading.load(request.services, request.workspace, email_id)
+    services, email_id = request.services, EmailId(request.path["id"])
+    found = await reading.load(services, request.workspace, email_id)
+    sent = as_sent(found.state, found.records)
     try:
-        content = await reading.load_content(request.services, request.workspace, email_id, found.records)
+        content = await reading.load_content(services, request.workspace, email_id, found.records)
+        await reading.require_files(services, email_id, sent)
     except reading.ContentGone as error:
         raise reading.gone(error) from error
-    whole = composing.compose(_letter(as_sent(found.state, found.records), content))
-    return Download("message/rfc822", f"{email_id}.eml", len(whole), _one(whole))
+    account = await submitting.account_for(services, request.workspace, sent.account_id)
+    opened = message.open_message(sent, content, services.content, signer=signer(services, account, sent))
+    return Download("message/rfc822", f"{email_id}.eml", opened.size, opened.pieces())
+
+
+def signer(services: Services, account: Account | None, sent: email.Email) -> message.Signer | None:
+    """Return what the dispatcher would sign the email with; an account that is gone signs nothing.
+
+    Raises: ApiError 503.
+    """
+    if account is None:
+        return None
+    try:
+        return signing.signer_for(account, sent.from_.address, services.keyring)
+    except KeyringError as error:
+        logger.error("signing_key_unreadable", account_id=account.id, error=str(error))
+        raise errors.unavailable("the account's DKIM key cannot be read right now") from error
 
 
 def as_sent(state: fold.State, records: Sequence[Record]) -> email.Email:
@@ -35,25 +59,3 @@ def as_sent(state: fold.State, records: Sequence[Record]) -> email.Email:
     if waits and state.revision and state.scheduled_at is not None:
         return sent.moved(state.scheduled_at)
     return sent
-
-
-async def _one(whole: bytes) -> AsyncGenerator[bytes, None]:
-    yield whole
-
-
-def _letter(sent: email.Email, content: email.Content) -> composing.Letter:
-    return composing.Letter(
-        message_id=sent.message_id,
-        date=sent.date,
-        from_address=sent.from_.address,
-        from_name=sent.from_.name,
-        to=sent.to,
-        cc=sent.cc,
-        reply_to=sent.reply_to,
-        subject=sent.subject,
-        html=content.html,
-        text=content.text,
-        headers=sent.headers,
-        boundary=sent.boundary,
-        extra=list_unsubscribe.fields(sent.unsubscribe_url),
-    )

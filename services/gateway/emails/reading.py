@@ -17,7 +17,7 @@ from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Services
 from shared.events import email, fold, submission
 from shared.events.record import Record
-from shared.runtime import content, postgres
+from shared.runtime import content, message, postgres
 from shared.runtime.log import BrokerUnavailable
 
 logger = structlog.get_logger(__name__)
@@ -148,6 +148,18 @@ async def _opened(contents: content.ContentStore, body: email.Body | None) -> em
         return body.content
     packed = body.packed if body.key is None else await contents.get(body.key)
     return email.unpack(packed) if packed else email.Content()
+
+
+async def require_files(services: Services, email_id: str, sent: email.Email) -> None:
+    """See that every file of the email is there, without reading it. Raises: ContentGone; ApiError 503."""
+    try:
+        await message.check_files(sent, services.content)
+    except message.ContentLost as error:
+        logger.error("content_lost", email_id=email_id, error=str(error))
+        raise ContentGone(LOST) from error
+    except content.ContentUnavailable as error:
+        logger.warning("content_unavailable", email_id=email_id, error=repr(error))
+        raise errors.unavailable("the email's attachments cannot be read right now") from error
 
 
 def gone(error: ContentGone) -> ApiError:

@@ -1,7 +1,7 @@
 """The routes of /emails: their shapes, permissions and codes."""
 
 from services.gateway import errors
-from services.gateway.emails import fields, handlers, index, listing, presentation, raw
+from services.gateway.emails import fields, handlers, index, listing, presentation, raw, resending
 from services.gateway.routing import Route
 
 _TAG = "Emails"
@@ -58,6 +58,20 @@ ROUTES = (
         data=bytes,
         produces="message/rfc822",
         errors=(errors.NOT_FOUND, errors.CONFLICT, errors.UNAVAILABLE),
+        tag=_TAG,
+    ),
+    Route(
+        method="POST",
+        path="/emails/{id}/resend",
+        permission="email.send",
+        summary="Send an email again",
+        description="The same content and attachments to the same recipients, at once, as a new email with "
+        "`resent_from`. 409 once the content has expired.",
+        handler=resending.resend,
+        data=presentation.Accepted,
+        status=202,
+        idempotency_key=True,
+        errors=(errors.NOT_FOUND, errors.CONFLICT, errors.SMTP_ACCOUNT_REQUIRED, errors.UNAVAILABLE),
         tag=_TAG,
     ),
     Route(

@@ -186,7 +186,8 @@ async def _append(request: Request, about: Claim, event: submission.Requested) -
     try:
         await request.services.publisher.append(item, guard=0, within=APPEND_WITHIN)
     except publisher.Conflict:
-        await attaching.drop(request.services.content, event.email.attachments)
+        if event.email.resent_from is None:  # those of a resent email are the first one's
+            await attaching.drop(request.services.content, event.email.attachments)
         return _again(about, await repeats.met(request.services, about))
     except publisher.Unconfirmed as error:
         logger.warning("email_unconfirmed", email_id=about.email_id, error=str(error))
