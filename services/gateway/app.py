@@ -11,11 +11,13 @@ import structlog
 from aiohttp import web
 
 from services.gateway import docs, log_room, openapi, routes
+from services.gateway.accounts import dns_records
 from services.gateway.authentication import Uses
 from services.gateway.http_server import HttpServer
 from services.gateway.request import KeyUse, Services
 from services.gateway.serving import Front
 from services.gateway.settings import Settings
+from services.gateway.templates.library import Library
 from shared.runtime import health, keyring, log, outgoing, postgres, process, settings, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Workspace
@@ -73,6 +75,9 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
         stack.push_async_callback(opened.close)
         return opened
 
+    templates = Library(client)
+    await templates.open()
+    stack.push_async_callback(templates.close)
     return Services(
         settings=wanted,
         client=client,
@@ -83,10 +88,12 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
         key_uses=await bucket(topology.KEY_USES, KeyUse),
         accounts=await bucket(topology.ACCOUNTS, Account),
         workspaces=await bucket(topology.WORKSPACES, Workspace),
+        templates=templates,
         content=ContentStore(wanted.content_url),
         keyring=ring,
         tokens=Tokens(ring),
         allowed=_networks(wanted.allow_networks),
+        nameservers=_nameservers(wanted.dns_servers),
     )
 
 
@@ -95,6 +102,13 @@ def _networks(text: str) -> outgoing.Networks:
         return outgoing.parse_networks(text)
     except ValueError as error:
         raise settings.SettingsError(f"{outgoing.SETTING}: {error}") from error
+
+
+def _nameservers(text: str) -> list[tuple[str, int]]:
+    try:
+        return dns_records.parse_servers(text)
+    except ValueError as error:
+        raise settings.SettingsError(f"SENDLOG_DNS_SERVERS: {error}") from error
 
 
 def _health(services: Services) -> health.Health:

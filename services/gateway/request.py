@@ -14,6 +14,7 @@ from multidict import CIMultiDictProxy
 from nats.aio.client import Client
 
 from services.gateway.settings import Settings
+from services.gateway.templates.library import Library
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Workspace
 from shared.runtime.content import ContentStore
@@ -47,10 +48,12 @@ class Services:
     key_uses: Bucket[KeyUse]
     accounts: Bucket[Account]
     workspaces: Bucket[Workspace]
+    templates: Library
     content: ContentStore
     keyring: Keyring
     tokens: Tokens
     allowed: Networks
+    nameservers: list[tuple[str, int]]
     log_below_mark: bool = True
 
     @property

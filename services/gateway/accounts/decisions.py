@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
+from services.gateway.accounts import dkim_keys
 from services.gateway.accounts.fields import AccountChange, NewAccount, Sender
 from services.gateway.errors import Problem
 from shared.mail import address, header
@@ -50,7 +51,7 @@ def changed(
     problems = list(_not_yet(wanted))
     identities = account.identities
     if wanted.identities is not UNSET:
-        identities = tuple(_identities(wanted.identities, problems))
+        identities = tuple(_identities(wanted.identities, account.identities, problems))
     fresh = msgspec.structs.replace(
         account,
         **_given(wanted, "name", "ambiguity", "return_path_domain", "disabled"),
@@ -61,6 +62,7 @@ def changed(
         updated_at=now,
     )
     problems += _unusable(fresh)
+    problems += dkim_keys.problems(fresh)
     return fresh, problems
 
 
@@ -161,7 +163,10 @@ def _ca_problem(pem: str) -> str | None:
     return None if context.cert_store_stats()["x509"] else "must be one or more certificates in PEM"
 
 
-def _identities(senders: list[Sender], problems: list[Problem]) -> Iterator[Identity]:
+def _identities(
+    senders: list[Sender], known: tuple[Identity, ...], problems: list[Problem]
+) -> Iterator[Identity]:
+    signed = {address.normalised(identity.address): identity.dkim for identity in known}
     seen = set()
     for index, sender in enumerate(senders):
         path = f"$.identities[{index}]"
@@ -174,10 +179,12 @@ def _identities(senders: list[Sender], problems: list[Problem]) -> Iterator[Iden
             continue
         if parsed.name or "<" in sender.address:
             problems.append(Problem(f"{path}.address", "must be the address alone; its name has a field"))
-        if address.normalised(parsed.address) in seen:
+        normalised = address.normalised(parsed.address)
+        if normalised in seen:
             problems.append(Problem(f"{path}.address", "is there twice"))
-        seen.add(address.normalised(parsed.address))
-        yield Identity(address=parsed.address, name=sender.name)
+        seen.add(normalised)
+        kinds = signed.get(normalised, ()) if sender.dkim is UNSET else tuple(dict.fromkeys(sender.dkim))
+        yield Identity(address=parsed.address, name=sender.name, dkim=kinds)
 
 
 def _given(wanted: AccountChange, *names: str) -> dict[str, Any]:

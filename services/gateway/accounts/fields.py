@@ -7,7 +7,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from shared.events.email import Tracking
-from shared.runtime.configuration import Account, Identity, Limits
+from shared.mail import dkim
+from shared.runtime import signing
+from shared.runtime.configuration import Account, DkimKey, Identity, Limits
 
 Line: TypeAlias = Annotated[
     str,
@@ -28,14 +30,20 @@ Port: TypeAlias = Annotated[int, Meta(ge=1, le=65_535)]
 Tls: TypeAlias = Literal["implicit", "starttls", "none"]
 Auth: TypeAlias = Literal["password", "xoauth2", "none"]
 Ambiguity: TypeAlias = Literal["at_least_once", "at_most_once"]
+Algorithm: TypeAlias = Literal["rsa", "ed25519"]
+Dns: TypeAlias = Literal["ok", "missing", "different", "unreachable"]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An address the account may send from, and the name shown beside it."""
+    """An address the account may send from, the name shown beside it, and how its mail is signed.
+
+    `dkim` names kinds of key, both for two signatures; absent, it stays as it was for this address.
+    """
 
     address: Annotated[str, Meta(min_length=3, max_length=320)]
     name: Annotated[str, Meta(max_length=200)] = ""
+    dkim: Annotated[list[Algorithm], Meta(max_length=2)] | UnsetType = UNSET
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,6 +99,23 @@ class NewAccount(AccountChange, frozen=True, kw_only=True, forbid_unknown_fields
     identities: Annotated[list[Sender], Meta(min_length=1, max_length=100)]
 
 
+class DkimShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A DKIM key: the TXT record that DNS has to show for it."""
+
+    algorithm: Algorithm
+    selector: str
+    record_name: str
+    record_value: str
+
+
+class IdentityShown(msgspec.Struct, frozen=True, kw_only=True):
+    """An address the account may send from, and the keys its mail is signed with; shared with its domain."""
+
+    address: str
+    name: str
+    dkim: list[DkimShown]
+
+
 class AccountShown(msgspec.Struct, frozen=True, kw_only=True):
     """An SMTP account as it is; of its secret only whether there is one."""
 
@@ -103,7 +128,7 @@ class AccountShown(msgspec.Struct, frozen=True, kw_only=True):
     username: str | None
     has_secret: bool
     tls_ca: str | None
-    identities: tuple[Identity, ...]
+    identities: list[IdentityShown]
     limits: Limits
     ambiguity: Ambiguity
     tracking: Tracking
@@ -122,11 +147,21 @@ class Check(msgspec.Struct, frozen=True):
     message: str
 
 
+class DkimCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What DNS shows of a DKIM key; `unreachable` says nothing about the record."""
+
+    selector: str
+    record_name: str
+    dns: Dns
+    message: str
+
+
 class Verified(msgspec.Struct, frozen=True):
-    """What a real connection found; `ok` says whether mail can be sent."""
+    """What a real connection found; `ok` says whether mail can be sent, `dkim` whether its signatures hold."""
 
     ok: bool
     checks: list[Check]
+    dkim: list[DkimCheck] = []
 
 
 def shown(account: Account, default_id: str | None) -> AccountShown:
@@ -142,7 +177,7 @@ def shown(account: Account, default_id: str | None) -> AccountShown:
         username=smtp.username,
         has_secret=smtp.secret is not None,
         tls_ca=smtp.tls_ca,
-        identities=account.identities,
+        identities=[_identity(account, identity) for identity in account.identities],
         limits=account.limits,
         ambiguity=account.ambiguity,
         tracking=account.tracking,
@@ -151,4 +186,18 @@ def shown(account: Account, default_id: str | None) -> AccountShown:
         default=account.id == default_id,
         created_at=account.created_at,
         updated_at=account.updated_at,
+    )
+
+
+def _identity(account: Account, identity: Identity) -> IdentityShown:
+    keys = [_key(key) for key in signing.keys_of(account, identity)]
+    return IdentityShown(address=identity.address, name=identity.name, dkim=keys)
+
+
+def _key(key: DkimKey) -> DkimShown:
+    return DkimShown(
+        algorithm=key.algorithm,
+        selector=key.selector,
+        record_name=dkim.record_name(key.selector, key.domain),
+        record_value=dkim.record_value(key.algorithm, key.public),
     )

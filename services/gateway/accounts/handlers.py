@@ -14,11 +14,11 @@ import msgspec
 import nats
 
 from services.gateway import identifiers, paging
-from services.gateway.accounts import decisions, fields
+from services.gateway.accounts import decisions, dkim_keys, dns_records, fields
 from services.gateway.errors import Problem, invalid, not_found, unavailable
 from services.gateway.request import Reply, Request
 from shared.runtime import buckets, outgoing
-from shared.runtime.configuration import Account, Workspace, account_key
+from shared.runtime.configuration import Account, DkimKey, Workspace, account_key
 
 VERIFY_SUBJECT: Final = "verify.accounts"
 VERIFY_WITHIN: Final = 45.0
@@ -31,6 +31,7 @@ async def create(request: Request) -> Reply:
     seal = _seal(request, account_id)
     account, problems = decisions.opened(account_id, request.workspace, request.data, seal, datetime.now(UTC))
     await _refuse(request, account, problems)
+    account = await _with_keys(account, seal, {})
     await request.services.accounts.catch_up()
     if len(_mine(request)) >= MAX_ACCOUNTS:
         raise invalid([Problem("$", f"a workspace has at most {MAX_ACCOUNTS} accounts")])
@@ -56,10 +57,13 @@ async def show(request: Request) -> Reply:
 async def change(request: Request) -> Reply:
     """Change one account; nobody's change is lost when two come at once."""
     wanted: fields.AccountChange = request.data
+    made: dict[dkim_keys.Wanted, DkimKey] = {}
     while True:
         revision, account = await _load(request)
-        fresh, problems = decisions.changed(account, wanted, _seal(request, account.id), datetime.now(UTC))
+        seal = _seal(request, account.id)
+        fresh, problems = decisions.changed(account, wanted, seal, datetime.now(UTC))
         await _refuse(request, fresh, problems)
+        fresh = await _with_keys(fresh, seal, made)
         try:
             await request.services.accounts.put(
                 account_key(request.workspace, account.id), fresh, revision=revision
@@ -84,14 +88,23 @@ async def remove(request: Request) -> Reply:
 
 
 async def verify(request: Request) -> Reply:
-    """Have a dispatcher connect for real, for only it talks SMTP, and return what it found."""
+    """Have a dispatcher connect for real, for only it talks SMTP, ask DNS meanwhile, and return what they found."""
     _, account = await _load(request)
+    asked = asyncio.create_task(dns_records.check(account.dkim_keys, request.services.nameservers))
+    try:
+        report = await _connected(request, account)
+        return Reply(msgspec.structs.replace(report, dkim=await asked))
+    finally:
+        asked.cancel()
+
+
+async def _connected(request: Request, account: Account) -> fields.Verified:
     question = {"workspace": request.workspace, "account_id": account.id}
     try:
         answer = await request.services.client.request(
             VERIFY_SUBJECT, msgspec.json.encode(question), timeout=VERIFY_WITHIN
         )
-        return Reply(msgspec.json.decode(answer.data, type=fields.Verified))
+        return msgspec.json.decode(answer.data, type=fields.Verified)
     except (nats.errors.Error, TimeoutError, OSError) as error:
         raise unavailable("no dispatcher answered; try again") from error
 
@@ -115,6 +128,16 @@ def _place(account: Account) -> str:
 
 def _seal(request: Request, account_id: str) -> decisions.Seal:
     return lambda secret: request.services.keyring.seal(secret, request.workspace, account_id)
+
+
+async def _with_keys(
+    account: Account, seal: decisions.Seal, made: dict[dkim_keys.Wanted, DkimKey]
+) -> Account:
+    """Return the account with every DKIM key it asks for; `made` remembers those of an earlier try."""
+    for one in dkim_keys.missing(account):
+        if one not in made:
+            made[one] = await asyncio.to_thread(dkim_keys.new, one, seal, datetime.now(UTC))
+    return dkim_keys.fitted(account, made.values())
 
 
 async def _refuse(request: Request, account: Account, problems: list[Problem]) -> None:

@@ -16,7 +16,8 @@ ROUTES: Final = (
         path="/accounts",
         permission=_WRITE,
         summary="Open an SMTP account",
-        description="The workspace's first account becomes its default; `default: true` makes this one it.",
+        description="The workspace's first account becomes its default; `default: true` makes this one it. "
+        "`dkim` of an identity has a key made for its domain; `record_name` and `record_value` are for your DNS.",
         handler=handlers.create,
         body=fields.NewAccount,
         data=fields.AccountShown,
@@ -48,7 +49,8 @@ ROUTES: Final = (
         path="/accounts/{id}",
         permission=_WRITE,
         summary="Change an SMTP account",
-        description="What is absent stays, also inside `limits` and `tracking`; `identities` are replaced.",
+        description="What is absent stays, also inside `limits` and `tracking`; `identities` are replaced, "
+        "each keeping its `dkim` unless it says another.",
         handler=handlers.change,
         body=fields.AccountChange,
         data=fields.AccountShown,
@@ -69,7 +71,8 @@ ROUTES: Final = (
         path="/accounts/{id}/verify",
         permission=_WRITE,
         summary="Connect to the account's server for real",
-        description="Reports step by step and capability by capability what was found.",
+        description="Reports step by step and capability by capability what was found, and what DNS shows of "
+        "each DKIM key.",
         handler=handlers.verify,
         data=fields.Verified,
         tag=_TAG,
