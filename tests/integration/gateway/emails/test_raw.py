@@ -1,6 +1,7 @@
 """GET /emails/:id/raw: the bytes that are sent are the bytes that are shown."""
 
 import asyncio
+import base64
 import json
 import urllib.request
 import uuid
@@ -28,6 +29,16 @@ RICH: dict[str, Any] = {
     "headers": {"X-Order": "4711", "X-Note": "naïve"},
 }
 LARGE: dict[str, Any] = {"to": "ann@world.test", "text": "".join(f"{uuid.uuid4()}\n.\n" for _ in range(9000))}
+FILES: dict[str, Any] = {
+    "to": "ann@world.test",
+    "html": "<p>See <img src='cid:logo'></p>",
+    "unsubscribe": True,
+    "attachments": [
+        {"filename": "ž-naïve.txt", "content": base64.b64encode(b"one\r\n.\r\ntwo").decode()},
+        {"filename": "a.bin", "content": base64.b64encode(bytes(range(256)) * 1000).decode()},
+        {"filename": "logo.png", "content": "iVBORw0KGgo=", "content_id": "logo"},
+    ],
+}
 
 
 @pytest.fixture
@@ -48,7 +59,7 @@ def received(mailbox: MailboxAddress, message_id: str) -> bytes | None:
     return None
 
 
-@pytest.mark.parametrize("fields", [RICH, LARGE, {}], ids=["rich", "large", "plain"])
+@pytest.mark.parametrize("fields", [RICH, LARGE, FILES, {}], ids=["rich", "large", "files", "plain"])
 async def test_what_is_shown_is_what_arrives(
     door: Door, behind: Behind, relay: MailboxAddress, fields: dict[str, Any]
 ) -> None:
