@@ -12,9 +12,10 @@ from services.dispatcher import leases, limits, metrics
 from services.dispatcher.lanes import Lane
 from services.dispatcher.opening import Server
 from services.dispatcher.pool import Pool
-from shared.runtime import configuration, outgoing, process
+from shared.mail.dkim import Signer
+from shared.runtime import configuration, outgoing, process, signing
 from shared.runtime.buckets import Bucket
-from shared.runtime.configuration import Account
+from shared.runtime.configuration import Account, DkimKey, Smtp
 from shared.runtime.keyring import Keyring, KeyringError
 
 logger = structlog.get_logger(__name__)
@@ -67,6 +68,14 @@ class House:
             tls_ca=smtp.tls_ca,
         )
 
+    def signer(self, account: Account, from_address: str) -> Signer | None:
+        """Return what signs this sender's mail, if it is to be signed. Raises: KeyringError."""
+        return signing.signer_for(account, from_address, self._keyring)
+
+    def check_keys(self, account: Account) -> None:
+        """See that mail which is to be signed can be. Raises: KeyringError."""
+        signing.check(account, self._keyring)
+
     async def sweep_for_ever(self) -> None:
         """Close lanes without work, so that their connections are free for other dispatchers."""
         while True:
@@ -96,9 +105,8 @@ class House:
         return lane
 
     def _change(self, lane: Lane, account: Account | None) -> None:
-        changed = account and (lane.account is None or account.smtp != lane.account.smtp)
-        lane.account = account
-        if changed:
+        known, lane.account = lane.account, account
+        if account and (known is None or _secrets(known) != _secrets(account)):
             server = self._server_or_none(account)
             lane.secret_readable = server is not None
             lane.pool.reconfigure(server or NOWHERE)
@@ -108,6 +116,7 @@ class House:
         if account is None:
             return None
         try:
+            self.check_keys(account)
             return self.server(account)
         except KeyringError as error:
             logger.error("account_secret_unreadable", account_id=account.id, error=str(error))
@@ -119,3 +128,7 @@ class House:
         await lane.pool.close()
         if lane.lease:
             await lane.lease.release()
+
+
+def _secrets(account: Account) -> tuple[Smtp, tuple[DkimKey, ...]]:
+    return account.smtp, account.dkim_keys

@@ -69,6 +69,7 @@ async def _verify(
     if account is None:
         return Report(False, [Check("account", False, "there is no such account")])
     try:
+        house.check_keys(account)
         server = house.server(account)
     except KeyringError as error:
         return Report(False, [Check("secret", False, str(error))])

@@ -20,7 +20,11 @@ def signer_for(account: Account, from_address: str, keyring: Keyring) -> dkim.Si
     Raises: KeyringError when a key cannot be opened or is not there.
     """
     identity = _identity(account, from_address)
-    if identity is None or not identity.dkim:
+    return _signer(account, identity, keyring) if identity is not None else None
+
+
+def _signer(account: Account, identity: Identity, keyring: Keyring) -> dkim.Signer | None:
+    if not identity.dkim:
         return None
     keys = [
         dkim.Key(_private(keyring, key.secret, account.workspace, account.id), key.selector)
@@ -32,9 +36,9 @@ def signer_for(account: Account, from_address: str, keyring: Keyring) -> dkim.Si
 
 
 def check(account: Account, keyring: Keyring) -> None:
-    """Open every key of the account once. Raises: KeyringError."""
-    for key in account.dkim_keys:
-        _private(keyring, key.secret, account.workspace, account.id)
+    """See that every identity has the keys it asks for, and that they can be opened. Raises: KeyringError."""
+    for identity in account.identities:
+        _signer(account, identity, keyring)
 
 
 def keys_of(account: Account, identity: Identity) -> tuple[DkimKey, ...]:
