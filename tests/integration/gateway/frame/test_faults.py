@@ -166,6 +166,7 @@ async def test_a_check_that_fails_is_a_reason_and_tells_no_inside(logged: list[A
         asyncpg.InvalidAuthorizationSpecificationError("canary"),
         asyncpg.DiskFullError("canary"),
         asyncpg.TooManyConnectionsError("canary"),
+        asyncpg.InternalClientError("canary"),
     ],
 )
 def test_a_database_that_lets_nobody_in_is_one_that_does_not_answer(fault: Exception) -> None:
