@@ -48,8 +48,21 @@ class Draft(NamedTuple):
     attachments: tuple[File | email.Attachment, ...] = ()  # the latter are stored already
 
 
+class Unusable(NamedTuple):
+    """Somebody in `to`, `cc` or `bcc` whom no mail can be addressed to, as the client wrote it."""
+
+    role: str
+    address: str
+    why: str
+
+
 class Checker:
-    """Turns the fields of one send object into values and collects what is wrong with them."""
+    """Turns the fields of one send object into values and collects what is wrong with them.
+
+    With `unusable` it notes recipients there who have no address, instead of calling the object wrong for them.
+    """
+
+    unusable: list[Unusable] | None = None
 
     def __init__(self, send: fields.Send, problems: list[Problem], path: str = "$") -> None:
         self.send = send
@@ -135,7 +148,11 @@ class Checker:
         try:
             return address.parse(value)
         except address.AddressError as error:
-            self._say(place, str(error))
+            role = place.partition("[")[0]
+            if self.unusable is not None and role in ("to", "cc", "bcc"):
+                self.unusable.append(Unusable(role, value, str(error)))
+            else:
+                self._say(place, str(error))
             return None
 
     def _from(self) -> Mailbox | None:
