@@ -17,7 +17,7 @@ from shared.runtime import log, topology
 logger = structlog.get_logger(__name__)
 _DAY_NS = 86_400 * 10**9
 # About 400 bytes an entry: five million; imports write by atomic batches.
-_LARGE = {topology.SUPPRESSIONS: 2 * 1024**3}
+_LARGE = {topology.SUPPRESSIONS: 2 * 1024**3, topology.TEMPLATE_VERSIONS: 2 * 1024**3}
 
 
 async def ensure(wanted: Settings) -> None:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 COMPARE_EVERY = 0.5
 SETTLED_AFTER = 1.1
 WATCH_WITHIN = 0.1
+WRONG_LAST_SEQUENCE = 10071
 
 
 class Changed(Exception):
@@ -129,9 +130,19 @@ class Bucket(Generic[T]):
         headers = {} if revision is None else {"Nats-Expected-Last-Subject-Sequence": str(revision)}
         return await self._write(key, self._encode(value), headers, value)
 
-    async def delete(self, key: str) -> None:
-        """Remove the entry. Raises: BrokerUnavailable."""
-        await self._write(key, b"", {"KV-Operation": "DEL"}, None)
+    async def create(self, key: str, value: T) -> int:
+        """Write an entry where there is none, also where one was removed. Raises: Changed, BrokerUnavailable."""
+        try:
+            return await self.put(key, value, revision=0)
+        except Changed:
+            if await self.read(key) is not None:
+                raise
+        return await self.put(key, value, revision=self._removed.get(key, 0))
+
+    async def delete(self, key: str, *, revision: int | None = None) -> None:
+        """Remove the entry; with `revision`, only if it is still that. Raises: Changed, BrokerUnavailable."""
+        headers = {} if revision is None else {"Nats-Expected-Last-Subject-Sequence": str(revision)}
+        await self._write(key, b"", {"KV-Operation": "DEL", **headers}, None)
 
     async def _write(self, key: str, data: bytes, headers: dict[str, str], value: T | None) -> int:
         try:
@@ -139,7 +150,7 @@ class Bucket(Generic[T]):
                 f"$KV.{self._name}.{key}", data, headers=headers
             )
         except nats.js.errors.APIError as error:
-            if error.err_code == 10071:
+            if error.err_code == WRONG_LAST_SEQUENCE:
                 raise Changed(key) from error
             raise BrokerUnavailable(f"bucket {self._name}: {error!r}") from error
         except (nats.errors.Error, TimeoutError, OSError) as error:

@@ -60,8 +60,20 @@ WORKSPACES: Final = "workspaces"
 ACCOUNTS: Final = "accounts"
 LEASES: Final = "leases"
 LIMITS: Final = "limits"
+TEMPLATES: Final = "templates"
+TEMPLATE_VERSIONS: Final = "template_versions"
 SUPPRESSIONS: Final = "suppressions"
-BUCKETS: Final = (KEYS, KEY_USES, WORKSPACES, ACCOUNTS, LEASES, LIMITS, SUPPRESSIONS)
+BUCKETS: Final = (
+    KEYS,
+    KEY_USES,
+    WORKSPACES,
+    ACCOUNTS,
+    LEASES,
+    LIMITS,
+    SUPPRESSIONS,
+    TEMPLATES,
+    TEMPLATE_VERSIONS,
+)
 
 # What the projector reads besides the log; the log is trimmed below CONSUMERS only.
 LISTER: Final = Durable(

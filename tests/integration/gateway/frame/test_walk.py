@@ -65,7 +65,8 @@ async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
     email = (
         await theirs.ask("POST", "/emails/send", {"to": "ann@world.test", "subject": "s", "text": "t"})
     ).data["id"]
-    ids = {"accounts": account, "keys": key, "emails": email}
+    template = (await theirs.ask("POST", "/templates", {"name": "t", "text": "t"})).data["id"]
+    ids = {"accounts": account, "keys": key, "emails": email, "templates": template}
     for route in TABLE.routes:
         if route.ids:
             body = BODY if route.path.startswith("/emails") and route.body else {} if route.body else None

@@ -1,0 +1,84 @@
+"""Owns what the buckets of templates hold: heads and aliases to be watched, versions that never change.
+
+Heads are small and in every gateway's memory; a version is read from the leader when it is first used.
+"""
+
+import zlib
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+MAX_VERSIONS: Final = 1000
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, tag="template"):
+    """A template without its texts: which versions it has, and which one is sent."""
+
+    id: str
+    workspace: str
+    name: str
+    alias: str | None = None
+    versions: tuple[tuple[int, datetime], ...]
+    published: int | None = None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def latest(self) -> int:
+        """The number of the newest version, published or not."""
+        return self.versions[-1][0]
+
+    def has(self, version: int) -> bool:
+        """Say whether there is such a version."""
+        return any(number == version for number, _ in self.versions)
+
+
+class Alias(msgspec.Struct, frozen=True, kw_only=True, tag="alias"):
+    """Whose a name is; it counts only while that template says the same."""
+
+    template_id: str
+    claimed_at: datetime
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a version says; it never changes."""
+
+    subject: str | None = None
+    html: str | None = None
+    text: str | None = None
+    css_inline: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many characters it keeps in memory."""
+        return sum(len(part) for part in (self.subject, self.html, self.text) if part)
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Version).decode
+
+
+def packed(version: Version) -> bytes:
+    """Return the version as the bucket keeps it."""
+    return zlib.compress(_encode(version), 6)
+
+
+def unpacked(data: bytes) -> Version:
+    """Return what `packed` made. Raises: zlib.error, msgspec.DecodeError when damaged."""
+    return _decode(zlib.decompress(data))
+
+
+def head_key(workspace: str, template_id: str) -> str:
+    """Return the bucket key of a template."""
+    return f"{workspace}.{template_id}"
+
+
+def alias_key(workspace: str, alias: str) -> str:
+    """Return the bucket key of an alias."""
+    return f"{workspace}.alias.{alias}"
+
+
+def version_key(workspace: str, template_id: str, version: int) -> str:
+    """Return the bucket key of a version."""
+    return f"{workspace}.{template_id}.{version}"
