@@ -75,15 +75,22 @@ async def once(
 
 
 async def checked(
-    services: Services, workspace: str, value: Any, before: Iterable[Problem] = ()
+    services: Services,
+    workspace: str,
+    value: Any,
+    before: Iterable[Problem] = (),
+    unusable: list[draft.Unusable] | None = None,
 ) -> draft.Draft:
     """Return the draft in a decoded body; `before` are problems that are known already.
+
+    A dry run gives `unusable`, which gets the recipients without an address; they are no problem then.
 
     Raises: ApiError 400 with every problem, or 422 of a template.
     """
     send, problems = fields.read(value)
     problems = [*before, *problems]
     checker = draft.Checker(send, problems)
+    checker.unusable = unusable
     made = await asyncio.to_thread(checker.draft) if draft.is_large(send) else checker.draft()
     if problems:
         raise errors.invalid(problems + acceptance.time_problems(made, datetime.now(UTC)))
