@@ -18,7 +18,6 @@ from services.gateway.request import KeyUse, Services
 from services.gateway.serving import Front
 from services.gateway.settings import Settings
 from services.gateway.templates.library import Library
-from services.gateway.templates.library import Library
 from shared.runtime import health, keyring, log, outgoing, postgres, process, settings, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Workspace
@@ -79,9 +78,6 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
     templates = Library(client)
     await templates.open()
     stack.push_async_callback(templates.close)
-    templates = Library(client)
-    await templates.open()
-    stack.push_async_callback(templates.close)
     return Services(
         settings=wanted,
         client=client,
@@ -92,7 +88,6 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
         key_uses=await bucket(topology.KEY_USES, KeyUse),
         accounts=await bucket(topology.ACCOUNTS, Account),
         workspaces=await bucket(topology.WORKSPACES, Workspace),
-        templates=templates,
         templates=templates,
         content=ContentStore(wanted.content_url),
         keyring=ring,

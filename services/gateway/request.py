@@ -15,7 +15,6 @@ from nats.aio.client import Client
 
 from services.gateway.settings import Settings
 from services.gateway.templates.library import Library
-from services.gateway.templates.library import Library
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Workspace
 from shared.runtime.content import ContentStore
@@ -49,7 +48,6 @@ class Services:
     key_uses: Bucket[KeyUse]
     accounts: Bucket[Account]
     workspaces: Bucket[Workspace]
-    templates: Library
     templates: Library
     content: ContentStore
     keyring: Keyring
