@@ -38,11 +38,11 @@ class Ledger(msgspec.Struct, frozen=True):
 
 
 class Full(Exception):
-    """No slot soon: which limit is reached, and until when (Unix seconds)."""
+    """No slot soon: which limit is reached, as `per_day (1000)`, and until when (Unix seconds)."""
 
-    def __init__(self, limit: str, until: float) -> None:
-        super().__init__(limit)
-        self.limit, self.until = limit, until
+    def __init__(self, name: str, allowed: int | None, until: float) -> None:
+        self.limit, self.until = f"{name} ({allowed})", until
+        super().__init__(self.limit)
 
 
 def are_set(limits: Limits) -> bool:
@@ -67,7 +67,8 @@ def reserve(ledger: Ledger, limits: Limits, wanted: int, now: float) -> tuple[li
     behind = ledger.next_at if ledger.next_at - now < max(CLOCK_FAULT, 2 * step) else now
     start = max(now, behind) if step else now
     if start - now > WAIT_AT_MOST:
-        raise Full("per_second" if limits.per_second else "per_minute", start)
+        narrowest = "per_second" if limits.per_second and step == 1 / limits.per_second else "per_minute"
+        raise Full(narrowest, getattr(limits, narrowest), start)
     count = max(1, min(wanted, int(CHUNK_SECONDS / step) if step else wanted))
     if step:  # no chunk reaches into the next hour, or it would be counted in the wrong one
         count = min(count, max(1, int((3600 - start % 3600) / step)))
@@ -80,7 +81,7 @@ def reserve(ledger: Ledger, limits: Limits, wanted: int, now: float) -> tuple[li
         begin = max(begin, window.start)
         if limit is not None:
             if used >= limit:
-                raise Full(name, begin + length)
+                raise Full(name, limit, begin + length)
             count = min(count, limit - used, max(1, limit // 20))
         counted[name] = Window(begin, used)
     hour, day = counted["per_hour"], counted["per_day"]
@@ -91,6 +92,13 @@ def reserve(ledger: Ledger, limits: Limits, wanted: int, now: float) -> tuple[li
         Window(day.start, day.used + count),
     )
     return slots, after
+
+
+def is_stale(slot: float, limits: Limits, now: float) -> bool:
+    """Say whether a slot must not be used any more: it was counted in an hour that is over, or it is so
+    late that it would crowd the slots that follow. Pure.
+    """
+    return int(slot // 3600) < int(now // 3600) or (interval(limits) > 0 and slot < now - STALE_AFTER)
 
 
 class Limiter:
@@ -118,8 +126,8 @@ class Limiter:
 
     async def _next(self, limits: Limits) -> float:
         now = time.time()
-        while self._slots and self._slots[0] < now - STALE_AFTER:
-            self._slots.popleft()  # too late: using it now would crowd the slots that follow
+        while self._slots and is_stale(self._slots[0], limits, now):
+            self._slots.popleft()
         if not self._slots:
             self._slots.extend(await self._reserve(limits))
         return self._slots.popleft()

@@ -60,13 +60,14 @@ def unconfirmed(stand: Stand, reason: Reason, now: datetime) -> said.Unconfirmed
 
 
 def deferred(stand: Stand, reason: Reason, wait: timedelta, now: datetime) -> said.Deferred:
-    """Return that it waits, no attempt burnt."""
+    """Return that it waits, no attempt burnt. Where that takes a while, the reason says until when."""
+    at = min(now + wait, max(stand.expires_at, now))
     return said.Deferred(
         occurred_at=now,
         round=stand.round,
         attempt=stand.attempts,
-        reason=reason,
-        next_attempt_at=min(now + wait, max(stand.expires_at, now)),
+        reason=_with_time(reason, at) if wait else reason,
+        next_attempt_at=at,
         expires_at=stand.expires_at,
         attempts=stand.attempts,
         ambiguous=stand.after_claim is not None,

@@ -10,11 +10,14 @@ from tests.chaos import (
     hostile_relay,
     idempotent_storm,
     kill_nine,
+    own_turn,
     poison,
     postgres_down,
     power_cut,
     rolling_restart,
     seeds,
+    shared_limits,
+    slow_neighbour,
 )
 from tests.chaos.scenario import Run
 
@@ -26,6 +29,9 @@ ALL: Final[dict[str, tuple[str, Run]]] = {
     "disk_full_log": ("C5", disk_full.log),
     "disk_full_postgres": ("C5", disk_full.postgres),
     "disk_full_content": ("C5", disk_full.content),
+    "slow_neighbour": ("C6", slow_neighbour.run),
+    "own_turn": ("fairness", own_turn.run),
+    "shared_limits": ("fairness", shared_limits.run),
     "hostile_relay": ("C7, C8", hostile_relay.run),
     "seeds": ("C9", seeds.run),
     "idempotent_storm": ("C11", idempotent_storm.run),

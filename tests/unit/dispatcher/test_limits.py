@@ -49,8 +49,23 @@ def test_a_full_day_says_when_the_next_begins() -> None:
     assert len(slots) == 1
     with pytest.raises(limits.Full) as full:
         limits.reserve(ledger, Limits(per_day=1), 1, START)
-    assert full.value.limit == "per_day"
+    assert full.value.limit == "per_day (1)"
     assert full.value.until == (START // 86_400 + 1) * 86_400
+
+
+def test_the_limit_that_is_narrower_is_the_one_named() -> None:
+    ledger = limits.Ledger(next_at=START + 3)
+    with pytest.raises(limits.Full) as full:
+        limits.reserve(ledger, Limits(per_second=10, per_minute=6), 1, START)
+    assert full.value.limit == "per_minute (6)"
+
+
+def test_a_slot_of_the_day_is_not_lost_by_waiting_for_the_broker_and_not_used_in_the_next_hour() -> None:
+    hour = (START // 3600 + 1) * 3600
+    assert not limits.is_stale(hour - 600, Limits(per_day=5), hour - 1)
+    assert limits.is_stale(hour - 600, Limits(per_day=5, per_second=1), hour - 1)
+    assert limits.is_stale(hour - 0.1, Limits(per_day=5), hour + 0.1)
+    assert limits.is_stale(hour - 0.1, Limits(per_hour=5, per_second=1), hour + 0.1)
 
 
 @given(

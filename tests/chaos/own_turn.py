@@ -1,0 +1,73 @@
+"""Turns: a single send overtakes its own account's batch, however many of that wait."""
+
+import asyncio
+import time
+from functools import partial
+
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.next_hop import NextHop, a_next_hop
+from tests.chaos.scenario import Size
+from tests.controls import runtime
+from tests.controls.emails import a_request
+from tests.controls.eventually import eventually
+from tests.controls.world import World
+
+WITHIN = 2.0
+EVERY = 0.25
+
+
+async def run(size: Size, world: World) -> list[Verdict]:
+    """Append a batch straight to the log, and send single emails from its first moment until it is drained."""
+    count = size.emails * 5
+    async with a_next_hop() as hop:
+        account = await asyncio.to_thread(world.account, hop.port, "turn")
+        await asyncio.sleep(1.2)
+        began = time.monotonic()
+        pile = asyncio.create_task(_batch(world, account, count))
+        took, waiting = await _singles(Ledger(world), hop, account, pile, count)
+        await eventually(lambda: len(hop.copies) == count + len(took), within=60 + count / 200, every=0.5)
+        drained = time.monotonic() - began
+    worst = max(took)
+    return [
+        Verdict(
+            "a single send leaves within 2 s",
+            worst <= WITHIN,
+            f"{len(took)} sent with up to {waiting} batch items waiting: worst {worst:.2f} s, "
+            f"median {sorted(took)[len(took) // 2] * 1000:.0f} ms",
+        ),
+        Verdict(
+            "none is lost, none sent twice",
+            max(hop.copies.values()) == 1,
+            f"{len(hop.copies)} in {drained:.0f} s",
+        ),
+    ]
+
+
+async def _batch(world: World, account: str, count: int) -> None:
+    """Ask for emails that wait for their account's turn, as a batch does."""
+    item = partial(a_request, release="turn", batch_id="b", account_id=account)
+    async with runtime.open_log(world.variables["SENDLOG_NATS_URL"]) as (_, publisher):
+        for start in range(0, count, 2000):
+            items = [item(f"turn{number}@example.com") for number in range(start, min(start + 2000, count))]
+            await asyncio.gather(*(publisher.append(one, guard=0, within=60) for one in items))
+
+
+async def _singles(
+    ledger: Ledger, hop: NextHop, account: str, pile: asyncio.Task[None], count: int
+) -> tuple[list[float], int]:
+    """Send one email after the other; return how long each took to its first command, and the most that waited."""
+    took: list[float] = []
+    most = 0
+    async with ledger.session() as session:
+        while not pile.done() or len(hop.copies) < count or len(took) < 8:
+            if len(hop.copies) >= count + len(took) and len(took) >= 8:
+                break
+            asked = time.time()
+            made = await ledger.send(session, "single@example.com", smtp_account_id=account)
+            await eventually(lambda made=made: made.message_id in hop.mail_at, within=120)  # type: ignore[misc]
+            took.append(hop.mail_at[made.message_id] - asked)
+            if pile.done():
+                most = max(most, count + len(took) - len(hop.copies))
+            await asyncio.sleep(EVERY)
+    await pile
+    return took, most

@@ -1,0 +1,130 @@
+"""C6: one account's relay answers after 30 s and very many of its emails wait; another account notices nothing."""
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from functools import partial
+from typing import NamedTuple
+
+from shared.events import delivery
+from tests.chaos.ledger import Accepted, Ledger, Verdict
+from tests.chaos.next_hop import NextHop, a_next_hop
+from tests.chaos.scenario import FULL, Size
+from tests.controls import runtime
+from tests.controls.emails import a_request
+from tests.controls.eventually import eventually
+from tests.controls.world import World
+
+SLOW = 30.0
+PER_SECOND = 50
+# Beside the ratio, for the short form: nobody's mail may wait for another account's relay.
+NEVER_ABOVE = 2.0
+
+
+class Latency(NamedTuple):
+    """Seconds from the request to its email's first SMTP command."""
+
+    p50: float
+    p99: float
+    worst: float
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50 * 1000:.1f}, p99 {self.p99 * 1000:.1f}, worst {self.worst * 1000:.0f} ms"
+
+
+async def run(size: Size, world: World) -> list[Verdict]:
+    """Measure the fast account alone, beside the slow one, and alone again when that has come to its end."""
+    seconds, waiting = size.seconds / 2, size.emails * 5
+    async with a_next_hop() as fast, a_next_hop(SLOW) as slow:
+        ours = await asyncio.to_thread(world.account, fast.port, "fast")
+        theirs = await asyncio.to_thread(world.account, slow.port, "slow")
+        await asyncio.sleep(1.2)
+        measure = partial(_measure, Ledger(world), fast, ours)
+        await measure(2)
+        before = await measure(seconds)
+        ids = await _pile_up(world, theirs, waiting)
+        out = len(slow.arrivals)
+        beside = await measure(seconds)
+        slow.answer_at_once()
+        await eventually(lambda: len(slow.copies) == waiting, within=60 + waiting / 200, every=0.5)
+        again = await _no_slots(world, ids)
+        await asyncio.sleep(2)
+        after = await measure(seconds)
+    return [
+        _ratio(size, before, beside, after),
+        Verdict(
+            f"no mail of the fast account waits {NEVER_ABOVE:.0f} s",
+            beside.worst < NEVER_ABOVE,
+            f"{beside} with {waiting - out} of the other account waiting",
+        ),
+        Verdict(
+            "without a slot an email circulates once",
+            max(again.values(), default=0) <= 1,
+            f"{len(again)} of {waiting} had no slot, at most {max(again.values(), default=0)} times",
+        ),
+        Verdict("none is sent twice", max(slow.copies.values()) == 1, f"{len(slow.copies)} of {waiting}"),
+    ]
+
+
+def _ratio(size: Size, before: Latency, beside: Latency, after: Latency) -> Verdict:
+    p50 = beside.p50 / statistics.mean((before.p50, after.p50))
+    p99 = beside.p99 / statistics.mean((before.p99, after.p99))
+    detail = f"p50 x {p50:.2f}, p99 x {p99:.2f}; alone {before}; beside {beside}; alone again {after}"
+    enough = size.emails >= FULL.emails  # the short form has too few samples for a ratio
+    return Verdict(
+        "the other's latency within +- 20 %", (p50 <= 1.2 and p99 <= 1.2) if enough else None, detail
+    )
+
+
+async def _measure(ledger: Ledger, hop: NextHop, account: str, seconds: float) -> Latency:
+    """Send at an even pace and return how long each email took to its first SMTP command."""
+    began: dict[str, float] = {}
+    async with ledger.session() as session:
+
+        async def one(at: float) -> None:
+            await asyncio.sleep(at)
+            asked = time.time()
+            made: Accepted = await ledger.send(session, "fast@example.com", smtp_account_id=account)
+            began[made.message_id] = asked
+
+        await asyncio.gather(*(one(number / PER_SECOND) for number in range(int(seconds * PER_SECOND))))
+    await eventually(lambda: began.keys() <= hop.mail_at.keys(), within=60)
+    took = sorted(hop.mail_at[message_id] - asked for message_id, asked in began.items())
+    return Latency(statistics.median(took), took[int(len(took) * 0.99)], took[-1])
+
+
+async def _pile_up(world: World, account: str, count: int) -> list[str]:
+    """Ask for that many single sends at once, and wait until all of them wait; return their ids."""
+    ids = []
+    async with runtime.open_log(world.variables["SENDLOG_NATS_URL"]) as (log, publisher):
+        for start in range(0, count, 2000):
+            items = [
+                a_request(f"slow{number}@example.com", account_id=account)
+                for number in range(start, min(start + 2000, count))
+            ]
+            await asyncio.gather(*(publisher.append(item, guard=0, within=60) for item in items))
+            ids += [item.email_id for item in items]
+
+        async def quiet() -> bool:
+            info = await log.client.jetstream().consumer_info("EMAILS", "dispatcher")
+            other = await log.client.jetstream().consumer_info("EMAILS", "scheduler")
+            pending = (info.num_pending or 0) + (other.num_pending or 0) + (other.num_ack_pending or 0)
+            return pending == 0 and (info.num_ack_pending or 0) < 100
+
+        await eventually(quiet, within=60 + count / 500, every=0.2)
+    return ids
+
+
+async def _no_slots(world: World, ids: list[str]) -> Counter[str]:
+    """Return how often each email was deferred for want of a slot."""
+    found: Counter[str] = Counter()
+    async with runtime.open_log(world.variables["SENDLOG_NATS_URL"]) as (log, _):
+        for start in range(0, len(ids), 200):
+            some = ids[start : start + 200]
+            for history in await asyncio.gather(*(log.history("default", email_id) for email_id in some)):
+                deferred = [item for item in history if isinstance(item.event, delivery.Deferred)]
+                for item in deferred:
+                    assert isinstance(item.event, delivery.Deferred)
+                    found[item.email_id] += item.event.reason.code == "no_slot"
+    return +found
