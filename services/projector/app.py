@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from services.projector import chores, consumers, reach
+from services.projector import chores, consumers, reach, suppressions
 from services.projector.expiry import Sweeper
 from services.projector.handlers import Handlers
 from services.projector.health import broker_check, database_check, records_check
@@ -58,28 +58,36 @@ async def assemble(wanted: Settings) -> AsyncIterator[Handlers]:
         handlers = Handlers(pool, content_days=wanted.content_days)
         broker = consumer.make_broker(wanted.nats_url, "projector")
         records = consumers.build(emails, broker, handlers)
-        records.start()
-        stack.push_async_callback(records.stop, GRACE)
+        lister = suppressions.Lister(pool, emails.client)
+        listed = lister.consumer(emails, broker)
+        for source in (records, listed):
+            source.start()
+            stack.push_async_callback(source.stop, GRACE)
         stack.push_async_callback(consumer.stop_broker, broker)
         await consumer.start_broker(broker)
         stack.callback(records.pause)
-        for chore in _chores(pool, emails, wanted):
+        stack.callback(listed.pause)
+        for chore in _chores(pool, emails, lister, wanted):
             await stack.enter_async_context(process.background(chore))
         health = Health()
         health.add("broker", broker_check(emails))
         health.add("database", database_check(pool, handlers))
         health.add("records", records_check(records))
+        health.add("suppressions", records_check(listed))
         await health.serve(wanted.health_host, wanted.health_port)
         stack.push_async_callback(health.stop)
         yield handlers
         health.stopping = True
 
 
-def _chores(pool: asyncpg.Pool, emails: log.Log, wanted: Settings) -> list[asyncio.Task[None]]:
+def _chores(
+    pool: asyncpg.Pool, emails: log.Log, lister: suppressions.Lister, wanted: Settings
+) -> list[asyncio.Task[None]]:
     hot = timedelta(hours=wanted.hot_hours)
     trimmer = Trimmer(pool, emails.client, hot=hot, most=wanted.hot_emails)
     chores_ = (
         (2.0, "progress", reach.Clock(pool, emails.client).tick),
+        (2.0, "suppressions", lister.tick),
         (10.0, "trim", trimmer.trim),
         (60.0, "stretches", trimmer.forget),
         (60.0, "expiry", Sweeper(pool, ContentStore(wanted.content_url)).sweep),

@@ -9,3 +9,7 @@ FROM projector.events ORDER BY email_id, workspace, event_id
 
 -- name: contents
 SELECT workspace, email_id, body FROM projector.contents ORDER BY email_id, workspace
+
+-- name: suppressions
+SELECT workspace, encode(hash, 'hex') AS hash, reason, email, address, detail, created_at
+FROM projector.suppressions WHERE reason IS NOT NULL ORDER BY workspace, hash

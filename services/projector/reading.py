@@ -1,4 +1,4 @@
-"""The log read from its beginning, in order, a page at a time: only a rebuild does so."""
+"""A stream read from its beginning, in order, a page at a time: only a rebuild does so."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ _WITHIN: Final = 30.0
 
 
 class Raw(NamedTuple):
-    """A message of the log, not decoded."""
+    """A message of the stream, not decoded."""
 
     subject: str
     headers: dict[str, str]
@@ -24,13 +24,15 @@ class Raw(NamedTuple):
     sequence: int
 
 
-async def pages(log: log_.Log, subject: str, up_to: int) -> AsyncIterator[list[Raw]]:
+async def pages(
+    log: log_.Log, subject: str, up_to: int, *, stream: str = topology.LOG
+) -> AsyncIterator[list[Raw]]:
     """Yield the messages under a subject up to a sequence. Raises: BrokerUnavailable."""
     start = 1
     while start <= up_to:
         try:
             async with asyncio.timeout(_WITHIN):
-                page = await _page(log, subject, start)
+                page = await _page(log, stream, subject, start)
         except (TimeoutError, nats.errors.Error, OSError) as error:
             raise log_.BrokerUnavailable(f"the log could not be read from {start} on: {error!r}") from error
         wanted = [raw for raw in page if raw.sequence <= up_to]
@@ -41,7 +43,7 @@ async def pages(log: log_.Log, subject: str, up_to: int) -> AsyncIterator[list[R
         start = page[-1].sequence + 1
 
 
-async def _page(log: log_.Log, subject: str, start: int) -> list[Raw]:
+async def _page(log: log_.Log, stream: str, subject: str, start: int) -> list[Raw]:
     page: list[Raw] = []
     ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -55,7 +57,7 @@ async def _page(log: log_.Log, subject: str, start: int) -> list[Raw]:
     reply = log.inbox.expect(on_answer)
     try:
         ask = {"seq": start, "next_by_subj": subject, "batch": _PAGE}
-        await log.client.publish(f"$JS.API.DIRECT.GET.{topology.LOG}", msgspec.json.encode(ask), reply=reply)
+        await log.client.publish(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(ask), reply=reply)
         await ended
     finally:
         log.inbox.forget(reply)

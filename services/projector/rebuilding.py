@@ -15,7 +15,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from services.projector import archive, handlers, reach, reading, rows, store
+from services.projector import archive, handlers, reach, reading, rows, store, suppressions
 from shared.events import fold, record
 from shared.runtime import log as log_
 from shared.runtime import postgres
@@ -40,6 +40,7 @@ class Report(msgspec.Struct):
     rewritten: int = 0
     incomplete: int = 0
     unreadable: int = 0
+    suppressions: int = 0
 
 
 async def rebuild(
@@ -63,6 +64,7 @@ async def rebuild(
     async for keys in _emails(pool, workspace):
         middle = len(keys) // 2
         await asyncio.gather(*(work.refold(half) for half in (keys[:middle], keys[middle:]) if half))
+    work.report.suppressions = await suppressions.rebuild(pool, log, workspace)
     return work.report
 
 

@@ -31,12 +31,13 @@ LEAVING: Final = 0.5
 
 
 Handle = Callable[[list[Delivery]], Awaitable[None]]
+Decode = Callable[[str, dict[str, str] | None, bytes, int], record.Record]
 
 
 class Consumer:
     """Feeds one service with batches from its durable consumer.
 
-    With a `publisher` it stands still while that cannot append.
+    `decode` reads a message of another stream than the log. With a `publisher` it stands still while that cannot append.
     `handle` gets up to `batch` deliveries and settles each, at once or later; heartbeats go on until it
     does. What is unsettled when it raises is given back.
     """
@@ -51,6 +52,7 @@ class Consumer:
         batch: int = 512,
         linger: float = 0.0,
         publisher: Publisher | None = None,
+        decode: Decode = record.decode,
     ) -> None:
         self._log = log
         self._durable = durable
@@ -58,6 +60,7 @@ class Consumer:
         self._batch = batch
         self._linger = linger
         self._publisher = publisher
+        self._decode = decode
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
         self._held: dict[int, Delivery] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -70,7 +73,7 @@ class Consumer:
         subscriber = broker.subscriber(
             durable.deliver_subject,
             queue=durable.name,
-            stream=JStream(topology.LOG, declare=False),
+            stream=JStream(durable.stream, declare=False),
             ack_policy=AckPolicy.MANUAL,
             pending_msgs_limit=durable.in_flight * 2,
             pending_bytes_limit=1 << 30,
@@ -152,7 +155,7 @@ class Consumer:
         if delivered > 1:
             self._redelivered.inc()
         try:
-            item = record.decode(raw.subject, raw.headers, raw.data, sequence)
+            item = self._decode(raw.subject, raw.headers, raw.data, sequence)
         except (record.UnknownEvent, record.Undecodable) as error:
             await self._set_aside(raw, sequence, error)
             return

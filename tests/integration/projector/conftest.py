@@ -15,7 +15,7 @@ from services.projector.settings import Settings
 from shared.runtime import postgres
 from tests.controls import runtime, servers
 
-_TABLES = "emails, events, contents, expiries, stretches"
+_TABLES = "emails, events, contents, expiries, stretches, suppressions"
 
 
 @pytest.fixture(scope="session")
