@@ -74,3 +74,10 @@ def deferred(stand: Stand, reason: Reason, wait: timedelta, now: datetime) -> sa
         results=stand.results,
         email=stand.email,
     )
+
+
+def _with_time(reason: Reason, at: datetime) -> Reason:
+    """Say when it goes on, never earlier than it does."""
+    whole = at.replace(microsecond=0) + timedelta(seconds=bool(at.microsecond))
+    message = f"{reason.message}; it goes on at {whole:%Y-%m-%dT%H:%M:%SZ}"
+    return msgspec.structs.replace(reason, message=message)

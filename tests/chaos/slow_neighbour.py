@@ -96,7 +96,7 @@ async def _measure(ledger: Ledger, hop: NextHop, account: str, seconds: float) -
 
 async def _pile_up(world: World, account: str, count: int) -> list[str]:
     """Ask for that many single sends at once, and wait until all of them wait; return their ids."""
-    ids = []
+    ids: list[str] = []
     async with runtime.open_log(world.variables["SENDLOG_NATS_URL"]) as (log, publisher):
         for start in range(0, count, 2000):
             items = [
