@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from services.dispatcher import reasons
 from services.dispatcher.decisions import Stand
 from shared.events import delivery as said
