@@ -23,6 +23,7 @@ from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Workspace
 from shared.runtime.content import ContentStore
 from shared.runtime.publisher import Publisher
+from shared.runtime.suppressions import Suppressions
 from shared.runtime.tokens import Tokens
 
 logger = structlog.get_logger(__name__)
@@ -78,6 +79,8 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
     templates = Library(client)
     await templates.open()
     stack.push_async_callback(templates.close)
+    suppressions = Suppressions(client, ring)
+    await suppressions.open()
     return Services(
         settings=wanted,
         client=client,
@@ -89,6 +92,7 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
         accounts=await bucket(topology.ACCOUNTS, Account),
         workspaces=await bucket(topology.WORKSPACES, Workspace),
         templates=templates,
+        suppressions=suppressions,
         content=ContentStore(wanted.content_url),
         keyring=ring,
         tokens=Tokens(ring),

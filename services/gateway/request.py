@@ -3,13 +3,15 @@
 Whatever stands in a Request has passed: the key is valid and may do this, the body is within its limits.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
+from aiohttp import web
 from multidict import CIMultiDictProxy
 from nats.aio.client import Client
 
@@ -22,7 +24,10 @@ from shared.runtime.keyring import Keyring
 from shared.runtime.log import Log
 from shared.runtime.outgoing import Networks
 from shared.runtime.publisher import Publisher
+from shared.runtime.suppressions import Suppressions
 from shared.runtime.tokens import Tokens
+
+BATCHES: Final = 2  # prepared side by side: more of them are only more memory
 
 
 class KeyUse(msgspec.Struct, frozen=True):
@@ -35,8 +40,8 @@ class KeyUse(msgspec.Struct, frozen=True):
 class Services:
     """The running parts a handler works with; `app.build` makes them.
 
-    `log_below_mark` is kept current by log_room. `pool` opens no connection until it is
-    used, and every use may raise one of `postgres.UNAVAILABLE`.
+    `log_below_mark` is kept current by log_room; `batches` is held while a batch is prepared. `pool` opens no
+    connection until it is used, and every use may raise one of `postgres.UNAVAILABLE`.
     """
 
     settings: Settings
@@ -49,12 +54,14 @@ class Services:
     accounts: Bucket[Account]
     workspaces: Bucket[Workspace]
     templates: Library
+    suppressions: Suppressions
     content: ContentStore
     keyring: Keyring
     tokens: Tokens
     allowed: Networks
     nameservers: list[tuple[str, int]]
     log_below_mark: bool = True
+    batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES))
 
     @property
     def log_has_room(self) -> bool:
@@ -69,7 +76,7 @@ class Services:
 class Request:
     """One authenticated request.
 
-    `body` is the body as it came (at most `json_bytes`); `data` the struct of `Route.body`, `query` the struct
+    `body` is the body as it came (at most `json_bytes`); `incoming` is there instead where the handler reads it; `data` the struct of `Route.body`, `query` the struct
     of `Route.query`, both already validated; `path` the ids of the path, each a UUID in lower case.
     """
 
@@ -81,6 +88,7 @@ class Request:
     headers: CIMultiDictProxy[str]
     body: bytes = b""
     data: Any = None
+    incoming: web.BaseRequest | None = None
 
     @property
     def workspace(self) -> str:
