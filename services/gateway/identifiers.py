@@ -31,9 +31,13 @@ def _spelled(number: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def keyed(workspace: str, key: str) -> EmailId:
-    """Return the id that this workspace's idempotency key names, now and always (UUIDv5)."""
-    return EmailId(str(uuid.uuid5(_KEYED, f"{workspace}\n{key}")))
+def keyed(workspace: str, key: str, part: str = "") -> EmailId:
+    """Return the id that this workspace's idempotency key names, now and always (UUIDv5).
+
+    `part` names one of several things under the key; no key can be spelled so that it means another's part.
+    """
+    name = f"{workspace}\n{key}\n{part}" if part else f"{workspace}\n{key}"
+    return EmailId(str(uuid.uuid5(_KEYED, name)))
 
 
 def is_key(text: str) -> bool:

@@ -64,11 +64,17 @@ class Checker:
 
     unusable: list[Unusable] | None = None
 
-    def __init__(self, send: fields.Send, problems: list[Problem], path: str = "$") -> None:
+    def __init__(
+        self,
+        send: fields.Send,
+        problems: list[Problem],
+        path: str = "$",
+        within: rendering.Work | None = None,
+    ) -> None:
         self.send = send
         self.problems = problems
         self.templates: list[Problem] = []
-        self._work = rendering.Work()
+        self._work = rendering.Work(within=within)
         self._path = path
         self._wrong = {problem.path for problem in problems}
         self._recipients: set[str] = set()

@@ -1,7 +1,18 @@
 """The routes of /emails: their shapes, permissions and codes."""
 
 from services.gateway import errors
-from services.gateway.emails import fields, handlers, index, listing, presentation, raw, resending
+from services.gateway.emails import (
+    batch_fields,
+    batch_submitting,
+    batch_verdicts,
+    fields,
+    handlers,
+    index,
+    listing,
+    presentation,
+    raw,
+    resending,
+)
 from services.gateway.routing import Route
 
 _TAG = "Emails"
@@ -17,6 +28,28 @@ ROUTES = (
         body=fields.Send,
         decode=False,
         data=presentation.Accepted,
+        status=202,
+        idempotency_key=True,
+        errors=(errors.SMTP_ACCOUNT_REQUIRED, errors.TEMPLATE_ERROR, errors.UNAVAILABLE),
+        tag=_TAG,
+    ),
+    Route(
+        method="POST",
+        path="/emails/batch",
+        permission="email.send",
+        summary="Send up to 1000 emails at once",
+        description="Either `emails`, each a send object, or `recipients` beside the fields they share: an item's own "
+        "fields replace the shared ones (of `variables`, those it names), and all texts are rendered. `atomic` (the "
+        "default) takes all items or, if one is bad, none, and lists every item's problems. `partial` takes the good "
+        "ones and says in the others' places why they are `rejected`; with no good one nothing is stored and the "
+        "`batch_id` is null. What is accepted is on disk as one before the answer, and waits for its account's turn: "
+        "single sends overtake it. With an Idempotency-Key a repeat gets the same ids and rejections again. Counts "
+        "as one request.",
+        handler=batch_submitting.submit,
+        body=batch_fields.Body,
+        decode=False,
+        data=list[batch_verdicts.Result],
+        meta=batch_verdicts.Meta,
         status=202,
         idempotency_key=True,
         errors=(errors.SMTP_ACCOUNT_REQUIRED, errors.TEMPLATE_ERROR, errors.UNAVAILABLE),

@@ -1,0 +1,118 @@
+"""The check of a batch's items: each as a send object is checked, in slices so short that other requests go on.
+
+What an item's content comes to is packed at once, so that a batch holds packed bodies and no rendered ones;
+items with equal content have one body between them.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from services.gateway.emails import attachments, draft, fields, submitting
+from services.gateway.emails.batch_fields import Form, Item
+from services.gateway.emails.batch_verdicts import Refusals
+from services.gateway.errors import PAYLOAD_TOO_LARGE, ApiError, Problem
+from services.gateway.templates import budget
+from shared.events import email
+
+SLICE: Final = 0.002
+MOST_RENDERED: Final = 128 * 1024 * 1024
+_REMEMBERED: Final = 16
+_FILES: Final = "$.attachments"
+
+
+class Pace:
+    """How long a batch has kept the loop to itself: not much longer than a slice at a time."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether others should have their turn."""
+        return time.perf_counter() - self._since > SLICE
+
+    async def rest(self) -> None:
+        """Let others work."""
+        await asyncio.sleep(0)
+        self._since = time.perf_counter()
+
+
+class Checked(NamedTuple):
+    """An item with its content taken out and packed; these mean something only if nothing is refused."""
+
+    item: Item
+    made: draft.Draft | None
+    body: email.Body | None
+    refused: Refusals
+
+
+class Bodies:
+    """Packs contents, equal ones once. Raises ApiError 413 when a batch renders to more than may be."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str | None, str | None], email.Body] = OrderedDict()
+        self._rendered = 0
+
+    def packed(self, made: draft.Draft) -> email.Body:
+        """Return the body: the same object for the same content, while it is remembered."""
+        content = (made.html, made.text)
+        body = self._known.get(content)
+        if body is None:
+            self._rendered += len(made.html or "") + len(made.text or "")
+            if self._rendered > MOST_RENDERED:
+                raise too_large("the rendered emails of a batch are too large together; send them in several")
+            body = self._known[content] = submitting.packed(made)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return body
+
+
+def too_large(message: str) -> ApiError:
+    """Return the refusal of a batch that would become too much."""
+    return ApiError(PAYLOAD_TOO_LARGE, message)
+
+
+def shared_files(form: Form) -> tuple[tuple[attachments.File, ...], list[Problem]]:
+    """Return the attachments that the items share, and what is wrong with them. Raises: ApiError 413. Pure."""
+    send, problems = fields.read({"attachments": form.attachments})
+    return attachments.read(send.attachments or (), _FILES, problems), problems
+
+
+async def check(items: Sequence[Item]) -> list[Checked]:
+    """Return every item as checked, in order. Raises: ApiError 413."""
+    bodies, work, pace = Bodies(), budget.for_batch(), Pace()
+    out = []
+    for item in items:
+        send, problems = fields.read(item.value, item.path)
+        if draft.is_large(send):
+            out.append(await asyncio.to_thread(_checked, item, send, problems, bodies, work))
+        else:
+            out.append(_checked(item, send, problems, bodies, work))
+        if pace.is_over:
+            await pace.rest()
+    return out
+
+
+def _checked(
+    item: Item, send: fields.Send, problems: list[Problem], bodies: Bodies, work: budget.Work
+) -> Checked:
+    checker = draft.Checker(send, problems, item.path, work)
+    try:
+        made = checker.draft()
+    except ApiError as refusal:  # too many files: of one item, not of the request
+        return Checked(item, None, None, Refusals(invalid=refusal.details))
+    if problems or checker.templates:
+        invalid = tuple(map(item.place, problems))
+        template = tuple(map(item.place_in_template, checker.templates))
+        return Checked(item, _without_content(made), None, Refusals(invalid, template))
+    return Checked(item, _without_content(made), bodies.packed(made), _FINE)
+
+
+def _without_content(made: draft.Draft) -> draft.Draft:
+    return made._replace(html=None, text=None)
+
+
+_FINE: Final = Refusals()
