@@ -79,8 +79,9 @@ def _operation(document: dict[str, Any], method: str, path: str, how: dict[str, 
         lines += [f"| `{one['name']}` | {one['in']} | {schema.in_words(one['schema'])} |" for one in asked]
         lines.append("")
     if body := how.get("requestBody"):
-        name = body["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
-        lines += [f"Body: [{name}](#{name.lower()}).\n"]
+        ((kind, told),) = body["content"].items()
+        name = told["schema"]["$ref"].rsplit("/", 1)[1]
+        lines += [f"Body, `{kind}`: [{name}](#{name.lower()}).\n"]
     return "\n".join(lines)
 
 

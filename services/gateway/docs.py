@@ -79,7 +79,8 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         (parameter["name"], parameter["in"], parameter["schema"], parameter.get("required", False))
         for parameter in operation["parameters"]
     ]
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    content = operation.get("requestBody", {}).get("content", {})
+    body = next((told["schema"] for told in content.values()), None)
     sent = f"<p>Body: {_kind(body)}</p>" if body else ""
     answers = "".join(
         f"<tr><td>{escape(status)}</td><td>{escape(answer['description'])}</td></tr>"

@@ -20,6 +20,7 @@ _ALWAYS: Final = (
     errors.INTERNAL_ERROR,
     errors.UNAVAILABLE,
 )
+FORM: Final = "multipart/form-data"
 _LIMITS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _WHEN: Final = {
     400: "The request is not valid; `details` lists every problem with its path",
@@ -29,7 +30,8 @@ _WHEN: Final = {
     408: "The body did not arrive in time",
     409: "What is there does not allow it, or the Idempotency-Key was used for another request",
     413: "The body is too large",
-    415: "The body is not application/json",
+    415: "The body is of another content type, or compressed",
+    416: "There is nothing of the file in that range",
     422: "The request is valid, but what it refers to cannot be used",
     429: "The key's limit is reached; `Retry-After` says for how long",
     500: "A fault of ours",
@@ -39,7 +41,7 @@ _WHEN: Final = {
 
 def document(table: Table, public_url: str) -> dict[str, Any]:
     """Return the OpenAPI document of all routes of the table."""
-    kinds = [kind for route in table.routes for kind in (route.data, route.meta, route.body, route.query)]
+    kinds = [kind for route in table.routes for kind in _kinds(route)]
     kinds = [kind for kind in kinds if kind is not None]
     schemas, components = msgspec.json.schema_components(
         [*kinds, envelope.Failure, envelope.ProblemDetails], ref_template=_REF
@@ -54,6 +56,10 @@ def document(table: Table, public_url: str) -> dict[str, Any]:
     components["Error"]["properties"]["code"]["enum"] = list(STATUS)
     whole = _whole(table, public_url, paths, components)
     return msgspec.json.decode(_without_python(msgspec.json.encode(whole), components), type=dict)
+
+
+def _kinds(route: Route) -> tuple[Any, ...]:
+    return (route.data, route.meta, route.body, route.form, route.query)
 
 
 def _whole(
@@ -101,11 +107,16 @@ def _operation(route: Route, schema_of: dict[int, Any], components: dict[str, An
         "description": f"{route.description}\n\nNeeds the permission `{route.permission}`.".strip(),
         "x-permission": route.permission,
         "parameters": [*_path(route), *_query(route, schema_of, components), *_request_headers(route)],
-        "responses": {str(route.status): _success(route, schema_of), **_failures(route)},
+        "responses": {**_successes(route, schema_of), **_failures(route)},
     }
     if route.body is not None:
         content = {"application/json": {"schema": schema_of[id(route.body)]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.form is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {FORM: {"schema": schema_of[id(route.form)]}},
+        }
     return operation
 
 
@@ -140,9 +151,16 @@ def _request_headers(route: Route) -> list[dict[str, Any]]:
     return [{"name": "Idempotency-Key", "in": "header", "description": what, "schema": schema}]
 
 
+def _successes(route: Route, schema_of: dict[int, Any]) -> dict[str, Any]:
+    success = _success(route, schema_of)
+    if errors.RANGE_NOT_SATISFIABLE in route.errors:
+        return {str(route.status): success, "206": {**success, "description": "The range asked for"}}
+    return {str(route.status): success}
+
+
 def _success(route: Route, schema_of: dict[int, Any]) -> dict[str, Any]:
     if route.produces is not None:
-        schema = {"type": "string", "format": "binary"}
+        schema: dict[str, Any] = {"type": "string", "format": "binary"}
         return {
             "description": route.summary,
             "headers": _refs("X-Request-Id", *_LIMITS, "Content-Disposition"),
@@ -164,7 +182,7 @@ def codes(route: Route) -> list[str]:
     found = {*_ALWAYS, *route.errors, errors.VALIDATION_ERROR}
     if route.ids:
         found.add(errors.NOT_FOUND)
-    if route.body is not None:
+    if route.body is not None or route.form is not None:
         found |= {errors.PAYLOAD_TOO_LARGE, errors.UNSUPPORTED_MEDIA_TYPE, errors.REQUEST_TIMEOUT}
     elif route.method == "POST":
         found |= {errors.PAYLOAD_TOO_LARGE, errors.REQUEST_TIMEOUT}

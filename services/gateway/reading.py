@@ -5,6 +5,8 @@ off, for every open request holds memory.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from aiohttp import web
@@ -22,11 +24,18 @@ from services.gateway.errors import (
 
 PROGRESS_WITHIN: Final = 10.0
 WHOLE_WITHIN: Final = 30.0
+LEAST_RATE: Final = 32 * 1024  # bytes a second that a large body must keep up with, over its whole length
 _EMPTY: Final = 1024
 
 
 class Gone(Exception):
     """The client has left before its request was whole: nobody is there to be answered."""
+
+
+def require_plain(incoming: web.BaseRequest) -> None:
+    """Refuse a compressed body: a few bytes of gzip are gigabytes of zeros. Raises: ApiError."""
+    if incoming.headers.get("Content-Encoding", "identity") != "identity":
+        raise ApiError(UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed (Content-Encoding)")
 
 
 def require_json(incoming: web.BaseRequest) -> None:
@@ -38,9 +47,7 @@ def require_json(incoming: web.BaseRequest) -> None:
         charset = parameters.lower().replace(" ", "").replace('"', "")
         if name.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
             raise ApiError(UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8")
-    # A few bytes of gzip are gigabytes of zeros: nothing compressed is expanded here.
-    if headers.get("Content-Encoding", "identity") != "identity":
-        raise ApiError(UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed (Content-Encoding)")
+    require_plain(incoming)
 
 
 async def nothing(incoming: web.BaseRequest) -> None:
@@ -63,10 +70,17 @@ async def body(incoming: web.BaseRequest, limit: int) -> bytes:
         if len(data) > limit:
             raise _too_large(limit)
         return data
-    try:
+    with _explained():
         async with asyncio.timeout(WHOLE_WITHIN):
             await _invite(incoming)
             return await _rest(incoming, limit)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what can go wrong between a client and us into what it is told. Raises: ApiError, Gone."""
+    try:
+        yield
     except TimeoutError:
         raise ApiError(REQUEST_TIMEOUT, "the body did not arrive in time") from None
     except ConnectionError as error:
@@ -77,6 +91,38 @@ async def body(incoming: web.BaseRequest, limit: int) -> bytes:
         web.RequestPayloadError,
     ):  # not HTTP: a chunk that is none, an end before the promised length
         raise invalid([Problem("$", "the body is not framed as HTTP/1.1 requires")]) from None
+
+
+class Large:
+    """A large body, a piece at a time: counted, and cut off when it stops or only dribbles.
+
+    No whole body is waited for any longer than its bytes justify, so a slow link gets its files through, and a
+    client that sends a byte a minute does not hold anything for long.
+    """
+
+    def __init__(self, incoming: web.BaseRequest, limit: int) -> None:
+        declared = incoming.content_length
+        if declared is not None and declared > limit:
+            raise _too_large(limit)
+        self._incoming = incoming
+        self._limit = limit
+        self._clock = asyncio.get_running_loop().time
+        self._began_at = 0.0
+        self._received = 0
+
+    async def more(self) -> bytes:
+        """Return the next bytes, none at the end. Raises: ApiError 400, 408, 413; Gone."""
+        with _explained():
+            if not self._began_at:
+                self._began_at = self._clock()
+                await _invite(self._incoming)
+            due = self._began_at + WHOLE_WITHIN + self._received / LEAST_RATE
+            async with asyncio.timeout_at(min(due, self._clock() + PROGRESS_WITHIN)):
+                piece = await self._incoming.content.readany()
+        self._received += len(piece)
+        if self._received > self._limit:
+            raise _too_large(self._limit)
+        return piece
 
 
 async def _rest(incoming: web.BaseRequest, limit: int) -> bytes:

@@ -22,7 +22,8 @@ class Route:
     `path` is below /api/v1; each `{name}` in it is a UUID. `body` and `query` are msgspec structs; the frame
     decodes them into `request.data` and `request.query` with every problem listed, unless `decode` is off:
     then the handler gets `request.body` alone (limits and content type are checked all the same) and `body`
-    is only documentation. In a query struct, a field that is a list or tuple may be repeated in the URL.
+    is only documentation. A route with a `form` has a handler that reads `request.incoming` by itself, as
+    multipart; the struct documents its text parts. In a query struct, a field that is a list or tuple may be repeated in the URL.
     `data` and `meta` are the types of the reply; a route that `produces` a content type replies with a
     `Download` of it instead, and its `data` is bytes. `errors` are codes beyond those that follow from the rest.
     """
@@ -37,6 +38,7 @@ class Route:
     produces: str | None = None
     status: int = 200
     body: Any = None
+    form: Any = None
     query: Any = None
     decode: bool = True
     errors: tuple[str, ...] = ()

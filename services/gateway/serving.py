@@ -103,6 +103,8 @@ class Front:
             request.body = await reading.body(incoming, services.settings.json_bytes)
             if route.decode:
                 request.data = validation.convert(json_body.parse(request.body), route.body)
+        elif route.form is not None:
+            request.incoming = incoming
         elif route.method == "POST":
             await reading.nothing(incoming)
         reply = await route.handler(request)
