@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,15 +23,15 @@ PrivateKey: TypeAlias = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 RSA_BITS: Final = 2048
 _LINE: Final = 76
 _BLANK: Final = b" \t\r\n"
-_RUN: Final = re.compile(rb"[ \t]+")
-_RUN_AT_END: Final = re.compile(rb"[ \t]+\r\n")
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+\Z")
-_FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:(.*(?:\r\n[ \t].*)*)\r\n")
+_PADDING: Final = padding.PKCS1v15()
+_SHA256: Final = hashes.SHA256()
 
 # Signed once more than they are there, so that nobody can add one that a reader is shown instead.
-_ALWAYS: Final = ("from", "to", "cc", "subject", "reply-to")
-_ONCE_MORE: Final = ("date", "message-id", "mime-version", "content-type", "content-transfer-encoding")
-_WHERE_THERE: Final = ("in-reply-to", "references", "list-unsubscribe", "list-unsubscribe-post")
+_ALWAYS: Final = (b"from", b"to", b"cc", b"subject", b"reply-to")
+_ONCE_MORE: Final = (b"date", b"message-id", b"mime-version", b"content-type", b"content-transfer-encoding")
+_WHERE_THERE: Final = (b"in-reply-to", b"references", b"list-unsubscribe", b"list-unsubscribe-post")
+_SIGNED: Final = (*_ALWAYS, *_ONCE_MORE, *_WHERE_THERE)
 
 
 class BadKey(ValueError):
@@ -57,7 +58,7 @@ class BodyHash:
     def digest(self) -> bytes:
         """Return the hash; the body has ended. RFC 6376 3.4.4: empty lines at the end do not count."""
         end = self._hash.copy()
-        held = _EMPTY_LINES.sub(b"", _RUN_AT_END.sub(b"\r\n", self._held + b"\r\n"))
+        held = _EMPTY_LINES.sub(b"", _relaxed(self._held + b"\r\n"))
         if held or not self._empty:
             end.update(held + b"\r\n")
         return end.digest()
@@ -65,10 +66,19 @@ class BodyHash:
 
 def _relaxed(data: bytes) -> bytes:
     """Return the data with each run of blanks as one space and none at the end of a line."""
-    # Base64 has no blanks and most text has no runs: three searches in C are cheaper than one substitution.
-    if b"\t" not in data and b"  " not in data and b" \r" not in data:
-        return data
-    return _RUN.sub(b" ", _RUN_AT_END.sub(b"\r\n", data))
+    data = _single(data)
+    return data.replace(b" \r\n", b"\r\n") if b" " in data else data
+
+
+def _single(data: bytes) -> bytes:
+    """Return the data with each run of blanks as one space."""
+    # Halving the runs in C, mostly none, is ten times cheaper than a regular expression that visits every space.
+    if b"\t" in data:
+        data = data.replace(b"\t", b" ")
+    if b" " in data:
+        while b"  " in data:
+            data = data.replace(b"  ", b" ")
+    return data
 
 
 class Key:
@@ -91,7 +101,7 @@ class Key:
     def sign(self, data: bytes) -> bytes:
         """Return the signature of a canonical header."""
         if isinstance(self._private, rsa.RSAPrivateKey):
-            return self._private.sign(data, padding.PKCS1v15(), hashes.SHA256())
+            return self._private.sign(data, _PADDING, _SHA256)
         return self._private.sign(hashlib.sha256(data).digest())  # RFC 8463 3
 
 
@@ -145,21 +155,26 @@ def _folded(signature: bytes) -> bytes:
 
 def _chosen(header_block: bytes) -> tuple[str, bytes]:
     """Return the value of `h=` and what it makes of the header, canonical and each field with its CRLF."""
-    there: dict[str, list[bytes]] = {}
-    for name, value in _FIELD.findall(header_block):
-        there.setdefault(name.decode().lower(), []).append(_canonical(name, value))
+    there: dict[bytes, list[bytes]] = {}
+    for line in header_block.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        name = name.rstrip(b" \t").lower()
+        if name in _SIGNED:
+            there.setdefault(name, []).append(_canonical(name, value))
+    signed = [
+        field for name in _SIGNED for field in reversed(there.get(name, ()))
+    ]  # 5.4.2: from the bottom up
+    signed.append(b"")
+    return _list(tuple(len(there.get(name, ())) for name in _SIGNED)), b"\r\n".join(signed)
+
+
+@lru_cache(maxsize=256)
+def _list(counts: tuple[int, ...]) -> str:
+    """Return the names of so many fields with colons between, folded so that no line is too long."""
     names: list[str] = []
-    signed: list[bytes] = []
-    for name in (*_ALWAYS, *_ONCE_MORE, *_WHERE_THERE):
-        found = there.get(name, ())
-        extra = 1 if name in _ALWAYS or (found and name in _ONCE_MORE) else 0
-        names += [name] * (len(found) + extra)
-        signed += found[::-1]  # RFC 6376 5.4.2: from the bottom up
-    return _list(names), b"".join(field + b"\r\n" for field in signed)
-
-
-def _list(names: list[str]) -> str:
-    """Return the names with colons between, folded so that no line is too long."""
+    for name, count in zip(_SIGNED, counts, strict=True):
+        extra = name in _ALWAYS or (count > 0 and name in _ONCE_MORE)
+        names += [name.decode()] * (count + extra)
     lines, line = [], ""
     for name in names:
         if line and len(line) + len(name) + 1 > _LINE - 20:
@@ -171,7 +186,7 @@ def _list(names: list[str]) -> str:
 
 def _canonical(name: bytes, value: bytes) -> bytes:
     """Return a field by RFC 6376 3.4.2, without its CRLF."""
-    return name.lower() + b":" + _RUN.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
+    return name.lower() + b":" + _single(value.replace(b"\r\n", b"")).strip(b" ")
 
 
 def new_private_key(algorithm: Algorithm) -> PrivateKey:
