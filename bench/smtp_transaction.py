@@ -19,6 +19,7 @@ import uvloop
 from services.dispatcher.envelope import Envelope
 from services.dispatcher.opening import Server
 from services.dispatcher.smtp import Session
+from shared.runtime.message import Message
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 MESSAGE = (
@@ -31,7 +32,9 @@ Send = Callable[[], Awaitable[None]]
 
 async def ours(port: int) -> Send:
     session = await Session.open(Server(host="127.0.0.1", port=port, tls="none"), allowed=LOOPBACK)
-    envelope = Envelope(mail_from="sender@example.com", recipients=["user@example.com"], message=MESSAGE)
+    envelope = Envelope(
+        mail_from="sender@example.com", recipients=["user@example.com"], message=Message(MESSAGE)
+    )
 
     async def send() -> None:
         outcome = await session.transact(envelope, lambda: True)

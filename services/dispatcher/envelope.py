@@ -6,13 +6,15 @@ carry a second message with an envelope of its own (SMTP smuggling).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 
 import idna
 import msgspec
 from aiosmtplib.esmtp import parse_esmtp_extensions
 
 from services.dispatcher.outcome import Kind
+from shared.runtime.message import Message
 
 CHUNK = 64 * 1024
 
@@ -61,18 +63,16 @@ class Extensions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """One message and who it goes to. `message` is the raw message with CRLF line ends, not dot-stuffed.
+    """One message and who it goes to. `notify` is the value of NOTIFY (RFC 3461), for every recipient.
 
-    `notify` is the value of NOTIFY (RFC 3461), for every recipient. `smtputf8` says that the message
-    itself needs SMTPUTF8 (addresses in its header); non-ASCII local parts are found here.
+    The message says whether its header needs SMTPUTF8; non-ASCII local parts of the envelope are found here.
     """
 
     mail_from: str
     recipients: list[str]
-    message: bytes
+    message: Message
     envid: str | None = None
     notify: str | None = None
-    smtputf8: bool = False
 
 
 def commands(envelope: Envelope, offered: Extensions) -> list[str]:
@@ -84,14 +84,14 @@ def commands(envelope: Envelope, offered: Extensions) -> list[str]:
     """
     if not envelope.recipients:
         raise ValueError("an envelope without recipients")
-    sender, recipients, utf8 = envelope.mail_from, envelope.recipients, envelope.smtputf8
+    sender, recipients, utf8 = envelope.mail_from, envelope.recipients, envelope.message.smtputf8
     every = sender + "".join(recipients)
     if not _safe(every):
         raise Refused("invalid_address", "an address holds characters that no SMTP command may carry")
-    if offered.size is not None and len(envelope.message) > offered.size:
+    if offered.size is not None and envelope.message.size > offered.size:
         raise Refused(
             "message_too_large",
-            f"the message has {len(envelope.message)} bytes, the server takes {offered.size}",
+            f"the message has {envelope.message.size} bytes, the server takes {offered.size}",
         )
     if not every.isascii():
         sender, *recipients = [_wire_form(a) for a in (sender, *recipients)]
@@ -114,8 +114,8 @@ def _safe(text: str) -> bool:
 def _mail_parameters(envelope: Envelope, offered: Extensions, utf8: bool) -> str:
     parameters = ""
     if offered.size_offered:
-        parameters += f" SIZE={len(envelope.message)}"
-    if offered.eightbit and not envelope.message.isascii():
+        parameters += f" SIZE={envelope.message.size}"
+    if offered.eightbit and envelope.message.needs_8bit:
         parameters += " BODY=8BITMIME"
     if utf8:
         parameters += " SMTPUTF8"
@@ -173,14 +173,54 @@ def stuffed(message: bytes) -> bytes:
     return b"." + message if message.startswith(b".") else message
 
 
+class Stuffing:
+    """Does to a message that comes in pieces what `stuffed` does to a whole one, wherever it is cut."""
+
+    def __init__(self) -> None:
+        self._empty, self._line_ended = True, False
+        self._held = b""  # a CR at the end: half of a line end, or a bare one
+
+    def add(self, piece: bytes) -> bytes:
+        """Return what is to be written for the next piece."""
+        data = self._held + piece if self._held else piece
+        self._held = b"\r" if data.endswith(b"\r") else b""
+        data = data[:-1] if self._held else data
+        return self._stuffed(data) if data else b""
+
+    def end(self) -> bytes:
+        """Return what is to be written when there is nothing more, so that a lone dot may follow."""
+        return b"" if self._line_ended and not self._held else b"\r\n"
+
+    def _stuffed(self, data: bytes) -> bytes:
+        lines = data.count(b"\r\n")
+        if lines != data.count(b"\n") or lines != data.count(b"\r"):
+            data = _BARE.sub(b"\r\n", data)
+        if b"\r\n." in data:
+            data = data.replace(b"\r\n.", b"\r\n..")
+        if data.startswith(b".") and (self._line_ended or self._empty):
+            data = b"." + data
+        self._empty, self._line_ended = False, data.endswith(b"\r\n")
+        return data
+
+
 def pieces(message: bytes) -> Iterator[bytes]:
     """Yield the stuffed message in pieces of about 64 KB, so that a large one is never held twice."""
-    start = 0
-    while len(message) - start > CHUNK:
-        end = message.rfind(b"\n", start, start + CHUNK) + 1
-        if end == 0:  # a line longer than a piece: no place where a cut would be safe
-            break
-        yield stuffed(message[start:end])
-        start = end
-    if start < len(message) or start == 0:
-        yield stuffed(message[start:] if start else message)
+    stuffing = Stuffing()
+    for start in range(0, len(message), CHUNK):
+        yield stuffing.add(message[start : start + CHUNK])
+    if rest := stuffing.end():
+        yield rest
+
+
+async def streamed(message: Message) -> AsyncGenerator[bytes, None]:
+    """Yield the stuffed message in the pieces it comes in. Raises: ContentLost, ContentUnavailable."""
+    if message.whole is not None:
+        for piece in pieces(message.whole):
+            yield piece
+        return
+    stuffing = Stuffing()
+    async with aclosing(message.pieces()) as source:
+        async for piece in source:
+            yield stuffing.add(piece)
+    if rest := stuffing.end():
+        yield rest

@@ -16,24 +16,28 @@ import msgspec
 import structlog
 
 from services.dispatcher import conclusion, decisions, letters, limits, metrics, reasons, unattempted
+from services.dispatcher.budget import Budget
 from services.dispatcher.conclusion import Claim
 from services.dispatcher.decisions import Stand
 from services.dispatcher.envelope import Envelope
 from services.dispatcher.house import House
 from services.dispatcher.lanes import Lane
-from services.dispatcher.outcome import Outcome, SmtpError
+from services.dispatcher.outcome import Outcome
 from services.dispatcher.speaking import Voice
 from services.dispatcher.suppressing import Suppressing
+from services.dispatcher.transmitting import transmit
 from shared.events import delivery as said
 from shared.events import email as email_
 from shared.events.delivery import Reason
 from shared.runtime.content import ContentStore, ContentUnavailable
 from shared.runtime.delivery import Delivery
 from shared.runtime.log import BrokerUnavailable
+from shared.runtime.message import ContentLost
 from shared.runtime.publisher import Unconfirmed
 
 logger = structlog.get_logger(__name__)
 ACCOUNT_RETRY: Final = timedelta(minutes=5)
+CONTENT_RETRY: Final = timedelta(seconds=30)
 SHARE_WITHIN: Final = 3.0
 FAULTS: Final = 12
 _OUTCOMES: Final = uuid.UUID("6f0c3a52-8a0e-4a8a-9d53-0d1f6f5b1c11")
@@ -52,6 +56,7 @@ class Handlers:
 
     def __init__(self, house: House, voice: Voice, store: ContentStore, suppressing: Suppressing) -> None:
         self._house, self._voice, self._store, self._suppressing = house, voice, store, suppressing
+        self._budget = Budget()
         self._tasks: dict[asyncio.Task[None], Phase] = {}
 
     async def take(self, batch: list[Delivery]) -> None:
@@ -158,15 +163,14 @@ class Handlers:
     async def _attempt(self, delivery: Delivery, stand: Stand, lane: Lane) -> None:
         if await self._nobody_waits(delivery, stand):
             return
-        try:
-            content = await letters.content_of(stand.email, self._store)
-        except letters.ContentLost as error:
-            logger.error("content_lost", email_id=delivery.record.email_id, error=str(error))
-            await self._settle(delivery, stand, lambda s: unattempted.failed(s, reasons.CONTENT_LOST, _now()))
-            return
         await lane.gate.enter(lane.may_claim())
         try:
-            await self._claim_and_send(delivery, stand, lane, content)
+            async with self._budget.room(stand.email):
+                content = await letters.content_of(stand.email, self._store)
+                await self._claim_and_send(delivery, stand, lane, content)
+        except ContentLost as error:
+            logger.error("content_lost", email_id=delivery.record.email_id, error=str(error))
+            await self._settle(delivery, stand, lambda s: unattempted.failed(s, reasons.CONTENT_LOST, _now()))
         finally:
             lane.gate.leave(lane.may_claim())
 
@@ -183,6 +187,7 @@ class Handlers:
         # Again, for the queue may have been long: nothing expired or disabled leaves.
         if await self._ended(delivery, stand, lane) or lane.account is None:
             return
+        signer = self._house.signer(lane.account, stand.email.from_.address)
         try:
             await lane.limiter.slot(lane.account.limits)
         except limits.Full as full:
@@ -210,41 +215,36 @@ class Handlers:
                 at_most_once=lane.account.ambiguity == "at_most_once",
             )
             recipients = claimed.waiting()
-            envelope = letters.envelope(claimed.email, content, recipients, delivery.record.email_id)
+            envelope = letters.envelope(
+                claimed.email, content, recipients, delivery.record.email_id, self._store, signer
+            )
             outcome = await self._transmit(delivery, lane, envelope)
             await self._conclude(delivery, lane, claim, outcome)
         except asyncio.CancelledError:  # we are stopping, and the final dot has not left
-            await self._give_up(delivery, stand, claim_id)
+            await self._give_up(delivery, stand, claim_id, reasons.STOPPING, timedelta(0))
             raise
+        except ContentUnavailable as error:  # nor has it here, and it is nobody's fault but ours
+            logger.warning("content_unavailable", email_id=delivery.record.email_id, error=str(error))
+            await self._give_up(delivery, stand, claim_id, reasons.CONTENT_UNAVAILABLE, CONTENT_RETRY)
         finally:
             self._voice.disown(claim_id)
 
-    async def _give_up(self, delivery: Delivery, stand: Stand, claim_id: str) -> None:
+    async def _give_up(
+        self, delivery: Delivery, stand: Stand, claim_id: str, reason: Reason, wait: timedelta
+    ) -> None:
         """Conclude a claim of ours that was never transmitted, so that nobody has to guess."""
-        event = msgspec.structs.replace(
-            unattempted.deferred(stand, reasons.STOPPING, timedelta(0), _now()), claim_id=claim_id
-        )
+        event = msgspec.structs.replace(unattempted.deferred(stand, reason, wait, _now()), claim_id=claim_id)
         await self._voice.tell(delivery, _outcome_id(claim_id), event)
         await self._let_go(delivery, event, claim_id)
 
     async def _transmit(self, delivery: Delivery, lane: Lane, envelope: Envelope) -> Outcome:
-        """Talk SMTP; whatever comes of it is an outcome."""
-
         def still_ours() -> bool:
             ours = delivery.is_held_safely(_monotonic())
             if ours:
                 self._reached(Phase.DOTTED)
             return ours
 
-        outcome = await _transact(lane, envelope, still_ours)
-        if outcome.was_stale:  # the server had closed the session we kept: that says nothing about this email
-            outcome = await _transact(lane, envelope, still_ours)
-        if conclusion.is_accounts_fault(outcome):
-            lane.last_error = f"{outcome.phase}: {outcome.error or outcome.final}"
-            lane.breaker.failed(_monotonic())
-        else:
-            lane.breaker.succeeded()
-        return outcome
+        return await transmit(lane, envelope, still_ours)
 
     async def _conclude(self, delivery: Delivery, lane: Lane, claim: Claim, outcome: Outcome) -> None:
         self._reached(Phase.DOTTED)  # what is known is told, whatever stops us
@@ -252,6 +252,8 @@ class Handlers:
             logger.warning("hold_lapsed", email_id=delivery.record.email_id)
             delivery.leave()
             return
+        if outcome.error_kind == "content_lost":
+            logger.error("content_lost", email_id=delivery.record.email_id, error=outcome.error)
         wait = timedelta(seconds=lane.leave_alone(_monotonic()))
         event = conclusion.conclude(claim, outcome, _now(), random.uniform(-1, 1), wait)
         await self._suppressing.add(delivery.record.workspace, conclusion.gone(claim, outcome))
@@ -278,14 +280,6 @@ class Handlers:
         """Say what was decided without an attempt, then ack."""
         if await self._voice.say(delivery, stand, uuid.uuid4().hex, make) is not None:
             await delivery.ack()
-
-
-async def _transact(lane: Lane, envelope: Envelope, still_ours: Callable[[], bool]) -> Outcome:
-    try:
-        async with lane.pool.session() as session:
-            return await session.transact(envelope, still_ours)
-    except SmtpError as error:
-        return error.outcome(envelope.recipients)
 
 
 def _outcome_id(claim_id: str) -> str:

@@ -18,7 +18,7 @@ from aiosmtplib.auth import auth_login_encode, auth_plain_encode, auth_xoauth2_e
 
 from services.dispatcher.envelope import Extensions
 from services.dispatcher.outcome import Kind, Phase, Record, Reply, SmtpError
-from services.dispatcher.transaction import Timeouts
+from services.dispatcher.timeouts import Timeouts
 from services.dispatcher.wire import Broken, Wire
 from shared.events import delivery
 from shared.runtime import outgoing

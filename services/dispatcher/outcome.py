@@ -31,6 +31,7 @@ Kind: TypeAlias = Literal[
     "invalid_address",
     "smtputf8_unsupported",
     "message_too_large",
+    "content_lost",  # found while it was read for sending, before the final dot
 ]
 
 TEXT_LIMIT = 500

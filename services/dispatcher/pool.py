@@ -13,7 +13,7 @@ from typing import Final
 from services.dispatcher.opening import Server
 from services.dispatcher.outcome import SmtpError
 from services.dispatcher.smtp import Session
-from services.dispatcher.transaction import Timeouts
+from services.dispatcher.timeouts import Timeouts
 from shared.events import delivery
 from shared.runtime import outgoing
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from services.dispatcher.envelope import Envelope, Extensions
 from services.dispatcher.opening import Opening, Server
 from services.dispatcher.outcome import Outcome, Record
-from services.dispatcher.transaction import Timeouts, Transaction
+from services.dispatcher.timeouts import Timeouts
+from services.dispatcher.transaction import Transaction
 from services.dispatcher.wire import Broken
 from shared.events import delivery
 from shared.runtime import outgoing

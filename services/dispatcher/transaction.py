@@ -6,31 +6,15 @@ between the final dot and its reply is a lost connection ambiguous.
 """
 
 from collections.abc import Callable, Sequence
-
-import msgspec
+from contextlib import aclosing
 
 from services.dispatcher import envelope as envelopes
 from services.dispatcher.envelope import Envelope, Extensions
 from services.dispatcher.outcome import Kind, Outcome, Phase, RecipientReply, Record, Reply, decided
+from services.dispatcher.timeouts import Timeouts
 from services.dispatcher.wire import Broken, Wire
 from shared.events import delivery
-
-
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """How long each answer is waited for, in seconds.
-
-    The final one is long: many servers scan before they answer, and giving up early makes a duplicate.
-    """
-
-    resolve: float = 15.0
-    connect: float = 30.0
-    tls: float = 30.0
-    command: float = 60.0
-    data: float = 120.0
-    body: float = 180.0
-    final: float = 600.0
-    quit: float = 2.0
-
+from shared.runtime.message import ContentLost
 
 _UNSPOKEN = (".", "(message)")  # names in the conversation for what is no command
 
@@ -92,6 +76,8 @@ class Transaction:
         except _GivenUp:
             self._end("body", "aborted", "given up right before the final dot")
             self.wire.abort()
+        except ContentLost as lost:
+            self._lose(str(lost))
         except _Over:
             pass
         except Broken as broken:
@@ -136,7 +122,8 @@ class Transaction:
         """
         verbs = ["RSET", *spoken, "DATA"] if reset_first else [*spoken, "DATA"]
         self.wire.send(("\r\n".join(verbs) + "\r\n").encode(), len(verbs))
-        if len(self.envelope.message) > envelopes.CHUNK:
+        message = self.envelope.message
+        if message.whole is None or message.size > envelopes.CHUNK:
             return False
         self.wire.shortcut(len(verbs), self._go_on, self.timeouts.final)
         await self.wire.ready(self.timeouts.data)
@@ -207,7 +194,8 @@ class Transaction:
         self._finished = True
         try:
             self.wire.owe()
-            self._finish(envelopes.stuffed(self.envelope.message))
+            assert self.envelope.message.whole is not None
+            self._finish(envelopes.stuffed(self.envelope.message.whole))
         except Exception as error:  # for the task to raise: this runs inside the event loop's callback
             self._stopped = error
             return False
@@ -220,16 +208,25 @@ class Transaction:
             raise self._stopped
         if not self._finished:
             self.wire.owe()  # from here on a refusal may come at any moment
-            last = b""
-            for piece in envelopes.pieces(self.envelope.message):
-                if last:
-                    await self._write(last)
-                last = piece
+            last = await self._write_all_but_the_last()
             if self.wire.answered:
                 await self._refused_early()
             self._finish(last)
         await self._taken()
         self.phase = "final"
+
+    async def _write_all_but_the_last(self) -> bytes:
+        """Write the message as it comes and return its last piece, which is due together with the dot.
+
+        Raises: ContentLost, ContentUnavailable; the dot has not left, and the server has nothing.
+        """
+        last = b""
+        async with aclosing(envelopes.streamed(self.envelope.message)) as pieces:
+            async for piece in pieces:
+                if last and piece:
+                    await self._write(last)
+                last = piece or last
+        return last
 
     def _finish(self, last: bytes) -> None:
         """Ask, then write the last piece and the dot in one: nothing may come between them.
@@ -287,6 +284,12 @@ class Transaction:
             self.wire.abort()
             raise _Over
         return reply
+
+    def _lose(self, why: str) -> None:
+        """End it without the message, for part of it is gone: nobody will get it, nor by a later attempt."""
+        self._end("body", "content_lost", why)
+        self._settled = [reply if reply and reply.code >= 500 else None for reply in self._settled]
+        self.wire.abort()
 
     def _refused(self, phase: Phase, reply: Reply) -> None:
         self.final = reply.short()

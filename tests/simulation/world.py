@@ -19,6 +19,7 @@ from services.dispatcher.speaking import Voice
 from services.dispatcher.suppressing import Suppressing
 from shared.events import delivery, fold, record, schedule, status, submission
 from shared.events.base import Event
+from shared.runtime.configuration import Account
 from shared.runtime.log import BrokerUnavailable
 from shared.runtime.publisher import Conflict
 from shared.runtime.suppressions import Cause, Entry, Place
@@ -134,6 +135,9 @@ class _House:
     async def lane(self, workspace: str, account_id: str) -> Lane:
         return self._lane
 
+    def signer(self, account: Account, from_address: str) -> None:
+        """Nothing is signed."""
+
 
 class Process:
     """One dispatcher process: the real handlers on made-up ports."""
@@ -238,7 +242,8 @@ class World:
         assert envelope.envid is not None
         for address in accepted:
             self.copies[envelope.envid, address] += 1
-        digest = hashlib.sha256(envelope.message).hexdigest()
+        assert envelope.message.whole is not None
+        digest = hashlib.sha256(envelope.message.whole).hexdigest()
         self.bytes.setdefault(envelope.envid, set()).add(digest)
 
     def appended(self, item: record.Record) -> None:

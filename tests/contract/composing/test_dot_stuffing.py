@@ -1,5 +1,6 @@
 """What follows DATA is one message, whole, whatever its bytes (RFC 5321 4.5.2)."""
 
+import itertools
 import re
 
 import pytest
@@ -45,3 +46,16 @@ def test_one_message_arrives_whole(message: bytes, chunk: int) -> None:
 
 def test_a_message_without_dots_only_gets_its_end() -> None:
     assert sent(b"Subject: x\r\n\r\nbody.\r\n", 64 * 1024) == b"Subject: x\r\n\r\nbody.\r\n.\r\n"
+
+
+@settings(max_examples=1000, deadline=None)
+@given(message=_BYTES | st.binary(max_size=200), cuts=st.lists(st.integers(0, 200), max_size=8))
+@example(message=b"a\r\n.\r\n", cuts=[2])
+@example(message=b"a\r\n.\r\n", cuts=[3])
+@example(message=b"a\r\r\n.\r", cuts=[1, 2, 3, 4])
+@example(message=b"a\n.\n", cuts=[2])
+def test_wherever_the_pieces_are_cut_what_leaves_is_the_same(message: bytes, cuts: list[int]) -> None:
+    stuffing = envelope.Stuffing()
+    ends = [0, *sorted(min(cut, len(message)) for cut in cuts), len(message)]
+    pieces = [stuffing.add(message[start:end]) for start, end in itertools.pairwise(ends)]
+    assert b"".join([*pieces, stuffing.end()]) == envelope.stuffed(message)

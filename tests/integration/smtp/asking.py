@@ -11,7 +11,8 @@ from services.dispatcher.envelope import Envelope
 from services.dispatcher.opening import Server
 from services.dispatcher.outcome import Outcome, SmtpError
 from services.dispatcher.smtp import Session
-from services.dispatcher.transaction import Timeouts
+from services.dispatcher.timeouts import Timeouts
+from shared.runtime.message import Message
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 MESSAGE = b"Subject: hello\r\nMessage-ID: <1@x.test>\r\n\r\nbody\r\n"
@@ -35,7 +36,11 @@ def an_envelope(*recipients: str, **fields: Any) -> Envelope:
         "recipients": list(recipients) or ["user@x.test"],
         "message": MESSAGE,
     }
-    return Envelope(**(values | fields))
+    values |= fields
+    smtputf8 = values.pop("smtputf8", False)
+    if isinstance(values["message"], bytes):
+        values["message"] = Message(values["message"], smtputf8=smtputf8)
+    return Envelope(**values)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from services.dispatcher.outcome import Outcome
 from services.dispatcher.pool import Pool
-from services.dispatcher.transaction import Timeouts
+from services.dispatcher.timeouts import Timeouts
 from tests.controls.eventually import eventually
 from tests.integration.smtp.asking import (
     LOOPBACK,

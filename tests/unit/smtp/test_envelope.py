@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from services.dispatcher import envelope
 from services.dispatcher.envelope import Envelope, Extensions, commands, pieces, stuffed, xtext
+from shared.runtime.message import Message
 
 BYTES = st.lists(
     st.sampled_from([b"\r\n", b"\r", b"\n", b".", b"a", b"\r\n.\r\n", b"bc" * 7]), max_size=40
@@ -58,7 +59,7 @@ def test_no_address_makes_more_than_one_command(sender: str, recipient: str) -> 
     offered = Extensions(pipelining=True, smtputf8=True, dsn=True, size_offered=True, eightbit=True)
     try:
         spoken = commands(
-            Envelope(mail_from=sender, recipients=[recipient], message=b"x", envid=recipient), offered
+            Envelope(mail_from=sender, recipients=[recipient], message=Message(b"x"), envid=recipient), offered
         )
     except envelope.Refused:
         return

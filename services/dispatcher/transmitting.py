@@ -1,0 +1,34 @@
+"""One attempt at the next hop: a session of the account's, the transaction in it, and what it says of the account.
+
+Whatever comes of it is an outcome. Only a content store that does not answer is none: that is our own fault.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from services.dispatcher import conclusion
+from services.dispatcher.envelope import Envelope
+from services.dispatcher.lanes import Lane
+from services.dispatcher.outcome import Outcome, SmtpError
+
+
+async def transmit(lane: Lane, envelope: Envelope, still_ours: Callable[[], bool]) -> Outcome:
+    """Talk SMTP; `still_ours` is asked right before the final dot. Raises: ContentUnavailable."""
+    outcome = await _transact(lane, envelope, still_ours)
+    if outcome.was_stale:  # the server had closed the session we kept: that says nothing about this email
+        outcome = await _transact(lane, envelope, still_ours)
+    now = asyncio.get_running_loop().time()
+    if conclusion.is_accounts_fault(outcome):
+        lane.last_error = f"{outcome.phase}: {outcome.error or outcome.final}"
+        lane.breaker.failed(now)
+    else:
+        lane.breaker.succeeded()
+    return outcome
+
+
+async def _transact(lane: Lane, envelope: Envelope, still_ours: Callable[[], bool]) -> Outcome:
+    try:
+        async with lane.pool.session() as session:
+            return await session.transact(envelope, still_ours)
+    except SmtpError as error:
+        return error.outcome(envelope.recipients)

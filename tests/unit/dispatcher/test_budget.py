@@ -1,0 +1,112 @@
+"""The memory of all transmissions: bounded, first come first served, small beside large."""
+
+import asyncio
+import contextlib
+
+from services.dispatcher import budget
+from services.dispatcher.budget import Budget, Share
+from shared.events import email
+from tests.controls.emails import an_email
+
+
+async def test_what_does_not_fit_waits_until_something_is_given_back() -> None:
+    share = Share(10)
+    await share.take(6)
+    second = asyncio.create_task(share.take(6))
+    await asyncio.sleep(0)
+    assert not second.done()
+    share.give_back(6)
+    await second
+    assert share.used == 6
+
+
+async def test_whoever_waits_longest_is_next_also_when_a_smaller_one_would_fit() -> None:
+    share, order = Share(10), []
+
+    async def take(size: int) -> None:
+        await share.take(size)
+        order.append(size)
+
+    await share.take(6)
+    tasks = []
+    for size in (9, 1, 2):
+        tasks.append(asyncio.create_task(take(size)))
+        await asyncio.sleep(0)
+    assert order == []
+    share.give_back(6)
+    await asyncio.gather(*tasks[:2])
+    assert order == [9, 1]
+    share.give_back(9)
+    await tasks[2]
+
+
+async def test_what_is_larger_than_all_gets_in_alone() -> None:
+    share = Share(10)
+    await share.take(1)
+    huge = asyncio.create_task(share.take(50))
+    await asyncio.sleep(0)
+    assert not huge.done()
+    share.give_back(1)
+    await huge
+    small = asyncio.create_task(share.take(1))
+    await asyncio.sleep(0)
+    assert not small.done()
+    share.give_back(50)
+    await small
+
+
+async def test_one_that_gives_up_keeps_nothing_and_lets_the_next_one_in() -> None:
+    share = Share(10)
+    await share.take(6)
+    large = asyncio.create_task(share.take(10))
+    small = asyncio.create_task(share.take(4))
+    await asyncio.sleep(0)
+    large.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await large
+    await small
+    share.give_back(6)
+    share.give_back(4)
+    assert share.used == 0
+
+
+async def test_one_that_gives_up_in_the_moment_it_gets_in_keeps_nothing() -> None:
+    share = Share(10)
+    await share.take(10)
+    waiting = asyncio.create_task(share.take(10))
+    await asyncio.sleep(0)
+    share.give_back(10)
+    waiting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
+    assert share.used == 0
+
+
+def with_files(*sizes: int) -> email.Email:
+    return an_email(
+        attachments=tuple(
+            email.Attachment(id="1", filename="a", content_type="a/b", size=size, sha256="", key="k")
+            for size in sizes
+        )
+    )
+
+
+async def test_no_small_message_waits_for_what_large_ones_hold() -> None:
+    large = with_files(1)
+    whole = Budget(share=budget.cost(large))
+    async with whole.room(large):
+        waiting = asyncio.create_task(entered(whole, large))
+        async with asyncio.timeout(1):
+            await entered(whole, an_email())
+        assert not waiting.done()
+    await waiting
+
+
+async def entered(whole: Budget, of: email.Email) -> None:
+    async with whole.room(of):
+        return
+
+
+async def test_a_message_with_files_costs_a_stream_whatever_their_size() -> None:
+    assert budget.cost(an_email()) < 8 * 1024
+    assert budget.SMALL < budget.cost(with_files(50 << 20, 50 << 20)) < 1024 * 1024
