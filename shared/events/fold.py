@@ -5,13 +5,14 @@ makes histories depend on delivery order. Position is (round, phase): a release 
 a deferral 2. Final facts are kept side by side and ranked when asked.
 """
 
+import zlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from shared.events import delivery, schedule, submission
+from shared.events import delivery, schedule, signal, submission
 from shared.events.base import Event
 from shared.events.delivery import Reason, RecipientResult
 from shared.events.email import Email
@@ -49,7 +50,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What all events seen so far say about one email. Mutated only by `apply`.
 
     `sequence` is the highest log sequence folded (the guard for the next record); it is bookkeeping
-    and takes no part in equality of meaning.
+    and takes no part in equality of meaning. `opens`, `clicks` and `machine_opens` hold a number made of
+    each event's id: counted that way, a repeat counts once.
     """
 
     sequence: int = 0
@@ -74,6 +76,10 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     recipients: dict[str, RecipientState] = {}
     finals: dict[str, Finish] = {}
     sent_at: datetime | None = None
+    signals: dict[str, Finish] = {}
+    opens: tuple[int, ...] = ()
+    clicks: tuple[int, ...] = ()
+    machine_opens: tuple[int, ...] = ()
 
 
 def earliest(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -104,6 +110,12 @@ def apply(state: State, event: Event, event_id: str, sequence: int = 0) -> State
             _claimed(state, event, event_id)
         case delivery.Outcome():
             _outcome(state, event, event_id)
+        case signal.Hit():
+            _hit(state, event, event_id)
+        case signal.Bounced():
+            _signal(state, event.name, Finish(event.occurred_at, event_id, event.reason))
+        case signal.Signal():
+            _signal(state, event.name, Finish(event.occurred_at, event_id))
     return state
 
 
@@ -173,8 +185,30 @@ def _outcome(state: State, event: delivery.Outcome, event_id: str) -> None:
     _final(state, event.name, event, event_id, reason)
 
 
-def _with(rounds: tuple[int, ...], round_: int) -> tuple[int, ...]:
-    return rounds if round_ in rounds else tuple(sorted((*rounds, round_)))
+def _hit(state: State, event: signal.Hit, event_id: str) -> None:
+    """Count a hit once; a machine's moves no time, and a click by a person is an opening too."""
+    number = zlib.crc32(event_id.encode()) << 31 | zlib.crc32(event_id[::-1].encode()) >> 1
+    if event.machine:
+        if isinstance(event, signal.Opened):
+            state.machine_opens = _with(state.machine_opens, number)
+        return
+    seen = Finish(event.occurred_at, event_id)
+    if isinstance(event, signal.Clicked):
+        state.clicks = _with(state.clicks, number)
+        _signal(state, "clicked", seen)
+    else:
+        state.opens = _with(state.opens, number)
+    _signal(state, "opened", seen)
+
+
+def _signal(state: State, kind: str, new: Finish) -> None:
+    old = state.signals.get(kind)
+    if old is None or new.key() < old.key():
+        state.signals = {**state.signals, kind: new}
+
+
+def _with(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
+    return numbers if number in numbers else tuple(sorted((*numbers, number)))
 
 
 def _recipient(state: State, new: RecipientState) -> None:

@@ -9,13 +9,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.events import delivery, schedule, submission
+from shared.events import delivery, schedule, signal, submission
 from shared.events.base import REGISTRY, EmailId, Event, EventId, WorkspaceId
 
 STREAM = "EMAILS"
 PREFIX = "emails"
 # Every file of events, in the order an email meets them.
-VOICES: Final = (submission, schedule, delivery)
+VOICES: Final = (submission, schedule, delivery, signal)
 
 _encoder = msgspec.json.Encoder()
 _decoders = {name: msgspec.json.Decoder(cls) for name, cls in REGISTRY.items()}

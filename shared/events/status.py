@@ -13,6 +13,8 @@ from shared.events.delivery import Reason, RecipientResult
 DEADLINE: Final = timedelta(hours=72)
 LATEST_DEADLINE: Final = timedelta(days=5)
 _FINAL_RANK: Final = {"sent": 5, "cancelled": 4, "failed": 3, "suppressed": 2, "unconfirmed": 1}
+# What outranks what a send state can say: the strongest evidence first.
+_EVIDENCE: Final = ("bounced", "replied", "read", "opened", "delivered")
 _PHASES: Final = {fold.RELEASED: "queued", fold.CLAIMED: "sending", fold.DEFERRED: "deferred"}
 STATUSES: Final = (
     "scheduled",
@@ -55,13 +57,18 @@ def raw(state: fold.State) -> str:
 
 def unified(state: fold.State) -> str:
     """Return the one status that is told: evidence from `delivered` up first, then the raw status."""
+    for kind in _EVIDENCE:
+        if kind in state.signals:
+            return kind
     status = raw(state)
     return "queued" if status == "deferred" else status
 
 
 def reason(state: fold.State) -> Reason | None:
-    """Return why the email is where it is, for every status that needs a why."""
+    """Return why the email is where it is, for every status that needs a why; a bounce comes first."""
     status = raw(state)
+    if "bounced" in state.signals:
+        return state.signals["bounced"].reason
     if status in state.finals:
         return state.finals[status].reason
     return state.reason if status == "deferred" else None
@@ -82,6 +89,12 @@ def final_at(state: fold.State, kind: str) -> datetime | None:
     """Return when the final fact `kind` (failed, cancelled, ...) became true, if it did."""
     finish = state.finals.get(kind)
     return finish.at if finish else None
+
+
+def first_at(state: fold.State, kind: str) -> datetime | None:
+    """Return when the first signal `kind` (delivered, opened, bounced, ...) happened, if one did."""
+    seen = state.signals.get(kind)
+    return seen.at if seen else None
 
 
 def next_attempt_at(state: fold.State) -> datetime | None:

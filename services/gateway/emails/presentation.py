@@ -1,7 +1,7 @@
 """An email as the API shows it, out of its folded state. Pure.
 
-Every key of the contract is always there; what is not known yet is null, and the counts of signals are 0
-until signals are recorded. Only what has to be asked for (`include`) is absent otherwise.
+Every key of the contract is always there; what is not known yet is null. Only what has to be asked for
+(`include`) is absent otherwise.
 """
 
 import re
@@ -79,18 +79,18 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     created_at: datetime
     scheduled_at: datetime | None
     sent_at: datetime | None
-    delivered_at: datetime | None = None
-    first_opened_at: datetime | None = None
-    first_clicked_at: datetime | None = None
-    read_at: datetime | None = None
-    first_replied_at: datetime | None = None
-    bounced_at: datetime | None = None
-    complained_at: datetime | None = None
+    delivered_at: datetime | None
+    first_opened_at: datetime | None
+    first_clicked_at: datetime | None
+    read_at: datetime | None
+    first_replied_at: datetime | None
+    bounced_at: datetime | None
+    complained_at: datetime | None
     failed_at: datetime | None
     cancelled_at: datetime | None
-    open_count: int = 0
-    click_count: int = 0
-    machine_open_count: int = 0
+    open_count: int
+    click_count: int
+    machine_open_count: int
     attempt_count: int
     next_attempt_at: datetime | None
     attachments: list[Attachment]
@@ -144,6 +144,16 @@ def shown(email_id: EmailId, state: fold.State) -> Shown:
             Attachment(one.id, one.filename, one.content_type, one.size, one.content_id)
             for one in sent.attachments
         ],
+        delivered_at=status.first_at(state, "delivered"),
+        first_opened_at=status.first_at(state, "opened"),
+        first_clicked_at=status.first_at(state, "clicked"),
+        read_at=status.first_at(state, "read"),
+        first_replied_at=status.first_at(state, "replied"),
+        bounced_at=status.first_at(state, "bounced"),
+        complained_at=status.first_at(state, "complained"),
+        open_count=len(state.opens),
+        click_count=len(state.clicks),
+        machine_open_count=len(state.machine_opens),
         failed_at=status.final_at(state, "failed"),
         cancelled_at=status.final_at(state, "cancelled"),
         attempt_count=state.attempts,

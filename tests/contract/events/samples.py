@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from shared.events import delivery, email, schedule, submission
+from shared.events import delivery, email, schedule, signal, submission
 from shared.events.base import AccountId, EmailId, Event, EventId, WorkspaceId
 from shared.events.record import Record
 from shared.mail.address import Mailbox
@@ -166,6 +166,58 @@ SAMPLES: Final[tuple[Event, ...]] = (
             suggested_action="ask the recipient, or send it again",
         ),
     ),
+    signal.Delivered(
+        occurred_at=_at(11),
+        recipient="ann@world.test",
+        raw_key="acme/2026-11-24/in-1",
+        action="relayed",
+        reporting_mta="mx.world.test",
+    ),
+    signal.Delayed(occurred_at=_at(12), recipient="bob@world.test", reason=MAILBOX_FULL),
+    signal.Bounced(
+        occurred_at=_at(13),
+        recipient="bob@world.test",
+        raw_key="acme/2026-11-24/in-2",
+        kind="hard",
+        reason=UNKNOWN_USER,
+        diagnostic="550 5.1.1 no such user",
+        reporting_mta="mx.world.test",
+    ),
+    signal.Opened(
+        occurred_at=_at(14), ip_address="192.0.2.7", user_agent="Mozilla/5.0", machine=True, reason="proxy"
+    ),
+    signal.Clicked(
+        occurred_at=_at(15),
+        recipient="ann@world.test",
+        ip_address="192.0.2.7",
+        user_agent="Mozilla/5.0 (X11)",
+        url="https://sendlog.test/a?b=c",
+    ),
+    signal.Read(occurred_at=_at(16), recipient="ann@world.test", raw_key="acme/2026-11-24/in-3"),
+    signal.Replied(
+        occurred_at=_at(17),
+        recipient="ann@world.test",
+        raw_key="acme/2026-11-24/in-4",
+        from_address="ann@world.test",
+        subject="Re: Welcome",
+        snippet="Thank you!",
+        message_id="<reply@world.test>",
+    ),
+    signal.AutoReplied(
+        occurred_at=_at(18),
+        recipient="ann@world.test",
+        raw_key="acme/2026-11-24/in-5",
+        from_address="ann@world.test",
+        subject="Out of office",
+        reason="auto-submitted",
+    ),
+    signal.Complained(
+        occurred_at=_at(19),
+        recipient="ann@world.test",
+        raw_key="acme/2026-11-24/in-6",
+        feedback_type="not-spam",
+    ),
+    signal.Unsubscribed(occurred_at=_at(20), recipient="ann@world.test", via="page"),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from shared.events import delivery, schedule, submission
+from shared.events import delivery, schedule, signal, submission
 from shared.events.base import EmailId, Event, EventId
 from shared.events.delivery import Reason, RecipientResult
 from shared.events.record import Record
@@ -44,6 +44,7 @@ class Life:
     lost: list[tuple[int, int, str]] = field(default_factory=list)  # taken over; their answers may still come
     results: dict[str, str] = field(default_factory=dict)
     finals: set[str] = field(default_factory=set)
+    signals: list[signal.Signal] = field(default_factory=list)
 
     def begin(self) -> None:
         scheduled_at = NOON + timedelta(hours=1) if self.release == "at" else None
@@ -64,6 +65,8 @@ class Life:
         steps: list[Callable[[], None]] = []
         if self.lost:
             steps.append(self._late_outcome)
+        if self.round:
+            steps.append(self._signalled)
         if self.finals:
             return steps
         if self.claim is not None:
@@ -152,6 +155,32 @@ class Life:
         assert claim is not None
         self.waiting = self._conclude(claim)
         self.under_way = "deferred"
+
+    def _signalled(self) -> None:
+        """Let the world say something, at any moment: a scanner opens what is still being sent."""
+        at, recipient = self._tick(), self.draw(st.sampled_from((None, *self.recipients)))
+        event = self.draw(
+            st.sampled_from(
+                (
+                    signal.Delivered(occurred_at=at, recipient=recipient),
+                    signal.Delayed(occurred_at=at, recipient=recipient, reason=a_reason("4.4.1")),
+                    signal.Bounced(
+                        occurred_at=at, recipient=recipient, kind="soft", reason=a_reason("5.2.2")
+                    ),
+                    signal.Opened(occurred_at=at, recipient=recipient),
+                    signal.Opened(occurred_at=at, recipient=recipient, machine=True, reason="proxy"),
+                    signal.Clicked(occurred_at=at, recipient=recipient, url="https://world.test/"),
+                    signal.Clicked(occurred_at=at, url="https://world.test/", machine=True, reason="scanner"),
+                    signal.Read(occurred_at=at, recipient=recipient),
+                    signal.Replied(occurred_at=at, recipient=recipient),
+                    signal.AutoReplied(occurred_at=at, recipient=recipient),
+                    signal.Complained(occurred_at=at, recipient=recipient),
+                    signal.Unsubscribed(occurred_at=at, recipient=recipient),
+                )
+            )
+        )
+        self.signals.append(event)
+        self._append(event)
 
     def _late_outcome(self) -> None:
         claim = self.draw(st.sampled_from(self.lost))

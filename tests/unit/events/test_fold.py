@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.events import fold, status
+from shared.events import fold, signal, status
 from tests.unit.events.lives import Life, lives
 
 _FINAL_RANK = ("unconfirmed", "suppressed", "failed", "cancelled", "sent")
@@ -99,9 +99,30 @@ def test_the_state_knows_what_the_life_knew(life: Life) -> None:
 
 @_property
 @given(lives(most=20))
+def test_evidence_from_delivered_up_outranks_the_send_state_and_machines_and_robots_are_none(
+    life: Life,
+) -> None:
+    state = fold.fold(reversed(life.records))
+    people = [one for one in life.signals if not getattr(one, "machine", False)]
+    said = {one.name for one in people} | {"opened" for one in people if one.name == "clicked"}
+    order = ("bounced", "replied", "read", "opened", "delivered")
+    expected = next((word for word in order if word in said), None)
+    assert status.unified(state) == (expected or status.raw(state).replace("deferred", "queued"))
+    assert len(state.opens) == sum(one.name == "opened" for one in people)
+    assert len(state.clicks) == sum(one.name == "clicked" for one in people)
+    machine = [one for one in life.signals if isinstance(one, signal.Opened) and one.machine]
+    assert len(state.machine_opens) == len(machine)
+    for kind in ("delivered", "bounced", "read", "replied", "complained", "clicked"):
+        times = [one.occurred_at for one in people if one.name == kind]
+        assert status.first_at(state, kind) == min(times, default=None)
+
+
+@_property
+@given(lives(most=20))
 def test_an_email_that_ended_says_why(life: Life) -> None:
     state = fold.fold(life.records)
     needs_a_why = status.raw(state) in ("deferred", "failed", "suppressed", "unconfirmed", "cancelled")
+    needs_a_why = needs_a_why or status.unified(state) == "bounced"
     assert (status.reason(state) is not None) == needs_a_why
     assert (status.next_attempt_at(state) is not None) == (status.raw(state) == "deferred")
     assert status.raw(state) in status.STATUSES

@@ -50,8 +50,8 @@ def test_a_time_is_told_in_utc() -> None:
 
 
 def test_a_type_of_newer_software_is_unknown_not_broken() -> None:
-    with pytest.raises(record.UnknownEvent, match=r"sendlog\.email\.opened\.v1"):
-        _decode(_item(), **{"ce-type": "sendlog.email.opened.v1"})
+    with pytest.raises(record.UnknownEvent, match=r"sendlog\.email\.photographed\.v1"):
+        _decode(_item(), **{"ce-type": "sendlog.email.photographed.v1"})
     with pytest.raises(record.UnknownEvent, match=r"v2"):
         _decode(_item(), **{"ce-type": "sendlog.email.requested.v2"})
 
@@ -95,7 +95,7 @@ def test_the_archive_reads_what_it_was_given() -> None:
 
 def test_the_archive_names_what_it_cannot_read() -> None:
     with pytest.raises(record.UnknownEvent):
-        record.decode_archived("acme", "e1", "id1", "sendlog.email.opened.v1", b"{}", 9)
+        record.decode_archived("acme", "e1", "id1", "sendlog.email.photographed.v1", b"{}", 9)
     with pytest.raises(record.Undecodable):
         record.decode_archived("acme", "e1", "id1", "sendlog.email.sent.v1", b"{}", 9)
 
