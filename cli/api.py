@@ -5,6 +5,7 @@ could make a second email.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -71,12 +72,13 @@ class Api:
         """Remove. Raises: Failure."""
         return await self._ask("DELETE", path)
 
-    async def post_for_sure(self, path: str, body: dict[str, Any], key: str) -> Answer:
+    async def post_for_sure(self, path: str, body: dict[str, Any] | None, key: str) -> Answer:
         """Post under an Idempotency-Key, again while nothing is known of it. Raises: Failure."""
         pause = 0.5
+        said = {"json": body} if body is not None else {}
         for left in reversed(range(TRIES)):
             try:
-                return await self._ask("POST", path, json=body, headers={"Idempotency-Key": key})
+                return await self._ask("POST", path, **said, headers={"Idempotency-Key": key})
             except Unavailable as problem:
                 if not left:
                     again = f"repeat with --idempotency-key {key}"
@@ -84,6 +86,21 @@ class Api:
                 await asyncio.sleep(min(problem.retry_after or pause, LONGEST_PAUSE))
                 pause *= 2
         raise AssertionError
+
+    async def download(self, path: str, **query: str | None) -> AsyncIterator[bytes]:
+        """Yield a file as it comes; all of it has come when this ends. Raises: Failure."""
+        assert self._session is not None
+        url = yarl.URL(self._url + PREFIX + path, encoded=True)
+        params = {name: value for name, value in query.items() if value is not None}
+        try:
+            async with self._session.get(url, allow_redirects=False, params=params) as response:
+                if response.status != 200 or "Content-Disposition" not in response.headers:
+                    await _read(response, self._url)
+                    raise Failure(f"{url} is no file")
+                async for piece in response.content.iter_any():
+                    yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"{self._url} broke off: {why(error)}") from error
 
     async def _ask(self, method: str, path: str, **arguments: Any) -> Answer:
         assert self._session is not None

@@ -55,6 +55,12 @@ def _register_send(commands: Commands) -> None:
         "send an email and print its id",
         "Every send has an Idempotency-Key; while no answer comes it is repeated with the same key.",
     )
+    describe(parser)
+    parser.add_argument("--idempotency-key", metavar="KEY", help="default: a random one")
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what an email is."""
     for role in ("to", "cc", "bcc"):
         required = role == "to"
         parser.add_argument(
@@ -78,14 +84,13 @@ def _register_send(commands: Commands) -> None:
     parser.add_argument("--metadata", action="append", metavar="K=V", help="may be repeated")
     parser.add_argument("--header", action="append", metavar="'N: V'", help="may be repeated")
     parser.add_argument("--account", metavar="ACCOUNT", help="the SMTP account, by id or name")
-    parser.add_argument("--idempotency-key", metavar="KEY", help="default: a random one")
 
 
 async def send(context: Context) -> None:
     """Send one email, surely once."""
     arguments = context.arguments
     body = submission(arguments)
-    key = arguments.idempotency_key or _fresh_key()
+    key = arguments.idempotency_key or fresh_key()
     async with context.api() as api:
         if arguments.account:
             body["smtp_account_id"] = (await accounts.found(api, arguments.account))["id"]
@@ -96,7 +101,8 @@ async def send(context: Context) -> None:
         context.terminal.say(clean(answer.data["id"]))
 
 
-def _fresh_key() -> str:
+def fresh_key() -> str:
+    """Return an Idempotency-Key that nobody has used."""
     import secrets
 
     return secrets.token_hex(16)

@@ -106,6 +106,10 @@ class StubApi:
         """Lay out something that is not ours."""
         self._lay(method, path, status, body)
 
+    def file(self, method: str, path: str, body: str) -> None:
+        """Lay out a file."""
+        self._lay(method, path, 200, body, {"Content-Disposition": "attachment"})
+
     def forget(self, method: str, path: str) -> None:
         """Take back what was laid out."""
         self._answers.pop((method, path), None)
