@@ -110,12 +110,8 @@ def apply(state: State, event: Event, event_id: str, sequence: int = 0) -> State
             _claimed(state, event, event_id)
         case delivery.Outcome():
             _outcome(state, event, event_id)
-        case signal.Hit():
-            _hit(state, event, event_id)
-        case signal.Bounced():
-            _signal(state, event.name, Finish(event.occurred_at, event_id, event.reason))
         case signal.Signal():
-            _signal(state, event.name, Finish(event.occurred_at, event_id))
+            _signalled(state, event, event_id)
     return state
 
 
@@ -183,6 +179,14 @@ def _outcome(state: State, event: delivery.Outcome, event_id: str) -> None:
         state.sent_at = earliest(state.sent_at, event.occurred_at)
     reason = None if isinstance(event, delivery.Sent) else getattr(event, "reason", None)
     _final(state, event.name, event, event_id, reason)
+
+
+def _signalled(state: State, event: signal.Signal, event_id: str) -> None:
+    if isinstance(event, signal.Hit):
+        _hit(state, event, event_id)
+        return
+    reason = event.reason if isinstance(event, signal.Bounced) else None
+    _signal(state, event.name, Finish(event.occurred_at, event_id, reason))
 
 
 def _hit(state: State, event: signal.Hit, event_id: str) -> None:
