@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.gateway import envelope, errors
+from services.gateway import envelope, errors, path_parameters
 from services.gateway.errors import STATUS
 from services.gateway.routing import Route, Table
 from shared.runtime.configuration import PERMISSIONS
@@ -126,8 +126,10 @@ def _operation_id(route: Route) -> str:
 
 
 def _path(route: Route) -> list[dict[str, Any]]:
-    schema = {"type": "string", "format": "uuid"}
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in route.ids]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": path_parameters.schema(name)}
+        for name in route.ids
+    ]
 
 
 def _query(route: Route, schema_of: dict[int, Any], components: dict[str, Any]) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ class Request:
     """One authenticated request.
 
     `body` is the body as it came (at most `json_bytes`); `incoming` is there instead where the handler reads it; `data` the struct of `Route.body`, `query` the struct
-    of `Route.query`, both already validated; `path` the ids of the path, each a UUID in lower case.
+    of `Route.query`, both already validated; `path` its parameters as path_parameters reads them.
     """
 
     services: Services

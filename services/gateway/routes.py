@@ -6,6 +6,9 @@ from services.gateway.accounts import routes as accounts
 from services.gateway.emails import routes as emails
 from services.gateway.keys import routes as keys
 from services.gateway.routing import Table
+from services.gateway.suppressions import routes as suppressions
 from services.gateway.templates import routes as templates
 
-TABLE: Final = Table((*emails.ROUTES, *accounts.ROUTES, *keys.ROUTES, *templates.ROUTES))
+TABLE: Final = Table(
+    (*emails.ROUTES, *accounts.ROUTES, *keys.ROUTES, *suppressions.ROUTES, *templates.ROUTES)
+)

@@ -19,7 +19,7 @@ PREFIX: Final = "/api/v1"
 class Route:
     """One thing a client can do.
 
-    `path` is below /api/v1; each `{name}` in it is a UUID. `body` and `query` are msgspec structs; the frame
+    `path` is below /api/v1; each `{name}` in it is a UUID, `{email}` an address. `body` and `query` are msgspec structs; the frame
     decodes them into `request.data` and `request.query` with every problem listed, unless `decode` is off:
     then the handler gets `request.body` alone (limits and content type are checked all the same) and `body`
     is only documentation. A route with a `form` has a handler that reads `request.incoming` by itself, as

@@ -14,9 +14,17 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from services.gateway import authentication, envelope, json_body, metrics, reading, validation
+from services.gateway import (
+    authentication,
+    envelope,
+    json_body,
+    metrics,
+    path_parameters,
+    reading,
+    validation,
+)
 from services.gateway.answer import Answer, FileAnswer
-from services.gateway.errors import INTERNAL_ERROR, RATE_LIMITED, ApiError, Problem, invalid, unavailable
+from services.gateway.errors import INTERNAL_ERROR, RATE_LIMITED, ApiError, unavailable
 from services.gateway.rate_limit import Limiter
 from services.gateway.request import Download, Request, Services
 from services.gateway.routing import Route, Table
@@ -30,7 +38,6 @@ logger = structlog.get_logger(__name__)
 Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _NO_ROUTE: Final = "none"  # clients choose unknown paths, so they share one name
-_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 NOT_CONFIRMED: Final = (
     "the email is not confirmed: the log did not answer in time and may or may not have it. "
     "Repeat the request with the same Idempotency-Key, and there will be one email"
@@ -94,7 +101,12 @@ class Front:
         self._count(key.id, key.rate_limit, headers)
         authentication.require(key, route.permission)
         request = Request(
-            services, request_id, key, _ids(route, values) if values else {}, None, incoming.headers
+            services,
+            request_id,
+            key,
+            path_parameters.read(route.ids, values) if values else {},
+            None,
+            incoming.headers,
         )
         if route.query is not None or incoming.rel_url.raw_query_string:
             request.query = _query(incoming, route)
@@ -172,15 +184,6 @@ def _request_id(given: str | None) -> str:
     if given is not None and _SANE_ID.fullmatch(given):
         return given
     return os.urandom(16).hex()
-
-
-def _ids(route: Route, values: list[str]) -> dict[str, str]:
-    """Return the ids of the path in their one spelling: bucket keys and subjects are made of them."""
-    names = route.ids
-    wrong = [name for name, value in zip(names, values, strict=True) if not _UUID.fullmatch(value)]
-    if wrong:
-        raise invalid(Problem(f"$.{name}", "must be a UUID") for name in wrong)
-    return {name: value.lower() for name, value in zip(names, values, strict=True)}
 
 
 def _query(incoming: web.BaseRequest, route: Route) -> object:

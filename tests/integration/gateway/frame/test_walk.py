@@ -17,7 +17,8 @@ BODY = {"scheduled_at": "2030-01-01T00:00:00Z"}
 
 
 def path(route: Route, an_id: str) -> str:
-    return re.sub(r"\{\w+\}", an_id, route.path)
+    address = f"{an_id}@world.test" if re.fullmatch(r"[0-9a-f-]{36}", an_id) else an_id
+    return re.sub(r"\{\w+\}", an_id, route.path.replace("{email}", address))
 
 
 async def test_without_a_valid_key_every_route_gives_one_and_the_same_401(replicas: Gateways) -> None:
@@ -66,7 +67,14 @@ async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
         await theirs.ask("POST", "/emails/send", {"to": "ann@world.test", "subject": "s", "text": "t"})
     ).data["id"]
     template = (await theirs.ask("POST", "/templates", {"name": "t", "text": "t"})).data["id"]
-    ids = {"accounts": account, "keys": key, "emails": email, "templates": template}
+    suppressed = (await theirs.ask("POST", "/suppressions", {"email": "sam@world.test"})).data["email"]
+    ids = {
+        "accounts": account,
+        "keys": key,
+        "emails": email,
+        "templates": template,
+        "suppressions": suppressed,
+    }
     for route in TABLE.routes:
         if route.ids:
             body = BODY if route.path.startswith("/emails") and route.body else {} if route.body else None
@@ -87,7 +95,8 @@ async def test_an_id_that_is_none_is_a_problem_of_the_path(client: Client) -> No
     for route in TABLE.routes:
         if route.ids:
             answer = await client.ask(route.method, path(route, "not-a-uuid"), {} if route.body else None)
-            assert (answer.status, list(answer.problems)) == (400, ["$.id"]), route.name
+            named = [f"$.{name}" for name in route.ids]
+            assert (answer.status, list(answer.problems)) == (400, named), route.name
 
 
 async def test_a_parameter_no_route_knows_is_refused_by_every_route(client: Client) -> None:
