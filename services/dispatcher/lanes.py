@@ -49,21 +49,22 @@ class Rate:
 
 
 class Gate:
-    """Lets a bounded, changing number in at once, first come first served."""
+    """Lets a bounded, changing number in at once: single sends before bulk, each first come first served."""
 
     def __init__(self) -> None:
         self._inside = 0
         self._limit = 1
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._single: deque[asyncio.Future[None]] = deque()
+        self._bulk: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self, limit: int) -> None:
+    async def enter(self, limit: int, *, bulk: bool = False) -> None:
         """Wait for a place; `limit` is how many there are from now on."""
         self._limit = limit
-        if self._inside < limit and not self._waiting:
+        if self._inside < limit and not self._single and not self._bulk:
             self._inside += 1
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        (self._bulk if bulk else self._single).append(place)
         try:
             await place
         except asyncio.CancelledError:
@@ -75,8 +76,8 @@ class Gate:
         """Free a place for whoever waits longest."""
         self._inside -= 1
         self._limit = self._limit if limit is None else limit
-        while self._waiting and self._inside < self._limit:
-            place = self._waiting.popleft()
+        while (waiting := self._single or self._bulk) and self._inside < self._limit:
+            place = waiting.popleft()
             if not place.done():
                 self._inside += 1
                 place.set_result(None)
