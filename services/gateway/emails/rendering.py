@@ -15,6 +15,8 @@ import jinja2
 from jinja2 import runtime, sandbox
 from jinja2.utils import missing
 
+from services.gateway.emails import substitution
+from services.gateway.emails.substitution import Substitution
 from services.gateway.templates import filters, grammar
 from services.gateway.templates.budget import TemplateError, Work
 
@@ -101,9 +103,14 @@ class Text:
     """A compiled text: `uses` are the variables it names, in order."""
 
     def __init__(
-        self, template: jinja2.Template, uses: list[grammar.Use], spellings: dict[tuple[int, str], str]
+        self,
+        template: jinja2.Template,
+        uses: list[grammar.Use],
+        spellings: dict[tuple[int, str], str],
+        quick: Substitution | None,
     ) -> None:
         self.uses = tuple(uses)
+        self._quick = quick
         self._template = template
         self._spellings = spellings
         required: dict[str, grammar.Use] = {}
@@ -114,6 +121,8 @@ class Text:
 
     def render(self, variables: Mapping[str, Any], work: Work) -> str:
         """Return the text with the variables' values in place. Raises: TemplateError."""
+        if self._quick is not None and (text := self._quick.render(variables)) is not None:
+            return text
         absent = [use for use in self._required if use.name not in variables]
         if absent:
             raise TemplateError(
@@ -225,8 +234,9 @@ def _compile(source: str, environment: _Environment) -> Text:
         tree = environment.parse(source)
         uses = grammar.check(tree)
         spellings = grammar.spellings(tree)
+        quick = substitution.found_in(tree, escaping=environment is _HTML, most=MAX_OUTPUT)
         grammar.charge(tree)
-        return Text(environment.from_string(tree), uses, spellings)
+        return Text(environment.from_string(tree), uses, spellings, quick)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(
             f"line {error.lineno}: {_hinted(error.message or 'it cannot be read')}"
