@@ -111,6 +111,8 @@ def accept(
         scheduled_at=scheduled_at,
         expires_at=draft.expires_at,
         request_hash=request_hash,
+        template_id=draft.source.template_id if draft.source else None,
+        template_version=draft.source.version if draft.source else None,
         batch_id=place.batch_id if place else None,
         batch=place.batch if place else None,
     )

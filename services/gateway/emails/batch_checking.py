@@ -15,6 +15,7 @@ from services.gateway.emails.batch_fields import Form, Item
 from services.gateway.emails.batch_verdicts import Refusals
 from services.gateway.errors import PAYLOAD_TOO_LARGE, ApiError, Problem
 from services.gateway.templates import budget
+from services.gateway.templates.resolving import Resolver
 from shared.events import email
 
 SLICE: Final = 0.002
@@ -81,31 +82,30 @@ def shared_files(form: Form) -> tuple[tuple[attachments.File, ...], list[Problem
     return attachments.read(send.attachments or (), _FILES, problems), problems
 
 
-async def check(items: Sequence[Item]) -> list[Checked]:
-    """Return every item as checked, in order. Raises: ApiError 413."""
+async def check(items: Sequence[Item], templates: Resolver) -> list[Checked]:
+    """Return every item as checked, in order. Raises: ApiError 413, 503."""
     bodies, work, pace = Bodies(), budget.for_batch(), Pace()
     out = []
     for item in items:
         send, problems = fields.read(item.value, item.path)
-        if draft.is_large(send):
-            out.append(await asyncio.to_thread(_checked, item, send, problems, bodies, work))
+        source = await templates.source(send, item.path)
+        checker = draft.Checker(send, problems, item.path, work, source)
+        if draft.is_large(send, source):
+            out.append(await asyncio.to_thread(_checked, item, checker, bodies))
         else:
-            out.append(_checked(item, send, problems, bodies, work))
+            out.append(_checked(item, checker, bodies))
         if pace.is_over:
             await pace.rest()
     return out
 
 
-def _checked(
-    item: Item, send: fields.Send, problems: list[Problem], bodies: Bodies, work: budget.Work
-) -> Checked:
-    checker = draft.Checker(send, problems, item.path, work)
+def _checked(item: Item, checker: draft.Checker, bodies: Bodies) -> Checked:
     try:
         made = checker.draft()
     except ApiError as refusal:  # too many files: of one item, not of the request
         return Checked(item, None, None, Refusals(invalid=refusal.details))
-    if problems or checker.templates:
-        invalid = tuple(map(item.place, problems))
+    if checker.problems or checker.templates:
+        invalid = tuple(map(item.place, checker.problems))
         template = tuple(map(item.place_in_template, checker.templates))
         return Checked(item, _without_content(made), None, Refusals(invalid, template))
     return Checked(item, _without_content(made), bodies.packed(made), _FINE)

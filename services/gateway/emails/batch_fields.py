@@ -46,7 +46,9 @@ class Item(NamedTuple):
         name = rest.lstrip(".").partition(".")[0].partition("[")[0]
         if not name or name in self.own or name == "to":
             return problem
-        if name in _RENDERED and _BRACES in self.value[name]:
+        if name == "variables" and isinstance(self.value.get("variables", {}), dict):
+            return problem  # not about what is shared, but about what this item does not add to it
+        if name in _RENDERED and _BRACES in str(self.value.get(name, "")):
             return Problem(f"{self.path}.variables", f"{name}: {problem.message}")
         return Problem(f"${rest}", problem.message)
 

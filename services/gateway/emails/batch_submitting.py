@@ -24,6 +24,7 @@ from services.gateway.emails.batch_preparing import Batch, Ready
 from services.gateway.emails.repeats import UNCONFIRMED, First
 from services.gateway.errors import ApiError
 from services.gateway.request import Reply, Request, Services
+from services.gateway.templates.resolving import Resolver
 from shared.events import email
 from shared.events.base import WorkspaceId
 from shared.runtime import publisher
@@ -86,7 +87,7 @@ async def _prepared(request: Request, batch: Batch, form: Form) -> Prepared | Fi
 async def _decided(request: Request, batch: Batch, form: Form) -> Prepared:
     services = request.services
     files, wrong = batch_checking.shared_files(form)
-    checked = await batch_checking.check(form.items)
+    checked = await batch_checking.check(form.items, Resolver(services.templates, request.workspace))
     now = datetime.now(UTC)
     good, refused = await batch_preparing.granted(services, batch.about.workspace, checked, wrong, now)
     if form.mode == "atomic" and (refusal := batch_verdicts.refusal(refused.values())):

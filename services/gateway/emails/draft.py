@@ -11,6 +11,8 @@ from services.gateway import identifiers
 from services.gateway.emails import attachments, fields, rendering, times
 from services.gateway.emails.attachments import File
 from services.gateway.errors import Problem
+from services.gateway.templates import css
+from services.gateway.templates.entries import Source
 from shared.events import email
 from shared.mail import address, header
 from shared.mail.address import Mailbox
@@ -46,6 +48,7 @@ class Draft(NamedTuple):
     metadata: dict[str, str]
     unsubscribe: bool
     attachments: tuple[File | email.Attachment, ...] = ()  # the latter are stored already
+    source: Source | None = None
 
 
 class Unusable(NamedTuple):
@@ -59,6 +62,7 @@ class Unusable(NamedTuple):
 class Checker:
     """Turns the fields of one send object into values and collects what is wrong with them.
 
+    `source` is the template that was found, or what is wrong with its name; its texts stand in for the client's.
     With `unusable` it notes recipients there who have no address, instead of calling the object wrong for them.
     """
 
@@ -70,10 +74,14 @@ class Checker:
         problems: list[Problem],
         path: str = "$",
         within: rendering.Work | None = None,
+        source: Source | Problem | None = None,
     ) -> None:
         self.send = send
+        self.source = None if isinstance(source, Problem) else source
         self.problems = problems
-        self.templates: list[Problem] = []
+        self.templates: list[Problem] = [source] if isinstance(source, Problem) else []
+        named = send.template_id is not None and send.variables is None
+        self._variables = {} if named else send.variables
         self._work = rendering.Work(within=within)
         self._path = path
         self._wrong = {problem.path for problem in problems}
@@ -82,11 +90,7 @@ class Checker:
     def draft(self) -> Draft:
         """Return the checked values; they mean something only if `problems` and `templates` are empty."""
         send = self.send
-        self._refuse_what_comes_later()
-        subject = self._subject()
-        html, text = self._body("html", send.html), self._body("text", send.text)
-        if html is None and text is None and not self._is_wrong("html") and not self._is_wrong("text"):
-            self._say("html", "is required, unless there is text")
+        subject, html, text = self._texts()
         return Draft(
             *self._addressees(),
             isinstance(send.to, str),
@@ -105,6 +109,7 @@ class Checker:
             self._metadata() if send.metadata else {},
             send.unsubscribe is True,
             self._attachments() if send.attachments else (),
+            self.source,
         )
 
     def _say(self, field: str, message: str) -> None:
@@ -113,10 +118,28 @@ class Checker:
     def _is_wrong(self, field: str) -> bool:
         return any(path.startswith(f"{self._path}.{field}") for path in self._wrong)
 
-    def _refuse_what_comes_later(self) -> None:
-        for field in fields.NOT_YET:
-            if getattr(self.send, field) is not None:
-                self._say(field, "is not supported yet")
+    def _texts(self) -> tuple[str, str | None, str | None]:
+        """Return subject, html and text, rendered: the client's own, or the template's."""
+        send = self.send
+        if send.template_id is not None:
+            for field in ("html", "text"):
+                if getattr(send, field) is not None:
+                    self._say(field, "comes from the template: give template_id or this, not both")
+            if self.source is None:
+                return "", None, None
+        elif send.template_version is not None:
+            self._say("template_version", "needs a template_id beside it")
+        subject, html, text = self._subject(), self._body("html"), self._body("text")
+        if html is None and text is None and not any(map(self._is_wrong, ("html", "text", "template_id"))):
+            self._say("html", "is required, unless there is text")
+        return subject, html, text
+
+    def _given(self, field: str) -> tuple[str | None, bool]:
+        """Return a text before it is rendered, and whether it is the template's."""
+        own = getattr(self.send, field)
+        if own is None and self.source is not None:
+            return getattr(self.source.texts, field), True
+        return own, False
 
     def _addressees(self) -> tuple[tuple[Mailbox, ...], tuple[Mailbox, ...], tuple[Mailbox, ...]]:
         send = self.send
@@ -171,37 +194,51 @@ class Checker:
         return name
 
     def _subject(self) -> str:
-        given = self.send.subject
+        given, is_templates = self._given("subject")
         if given is None:
             if not self._is_wrong("subject"):
-                self._say("subject", "is required")
+                self._say("subject", "is required, for the template has none" if self.source else "is required")
             return ""
         subject = self._rendered("subject", given)
         if problem := header.check_value(subject, header.MAX_SUBJECT):
-            self._say("subject", problem)
+            self.problems.append(self._in_text("subject", is_templates, problem))
         return subject
 
-    def _body(self, field: str, given: str | None) -> str | None:
+    def _body(self, field: str) -> str | None:
+        given, is_templates = self._given(field)
         if not given:
             return None
         body = self._rendered(field, given)
         if "\0" in body:
-            self._say(field, _NUL)
+            self.problems.append(self._in_text(field, is_templates, _NUL))
         return body
 
-    def _rendered(self, field: str, source: str) -> str:
-        if self.send.variables is None:
-            return source
+    def _in_text(self, field: str, is_templates: bool, message: str) -> Problem:
+        """Return the problem where the client can mend it: at the variables when the text is the template's."""
+        if is_templates and self.source is not None:
+            return Problem(f"{self._path}.variables", f"{self.source.place(field)}: {message}")
+        return Problem(f"{self._path}.{field}", message)
+
+    def _rendered(self, field: str, given: str) -> str:
+        if self._variables is None:
+            return given
+        is_templates = getattr(self.send, field) is None
         try:
-            return rendering.render(source, self.send.variables, html=field == "html", work=self._work)
+            found = rendering.render(given, self._variables, html=field == "html", work=self._work)
+            if field == "html" and self.source is not None and self.source.texts.css_inline:
+                return css.inlined(found)
+            return found
         except rendering.TemplateError as error:
-            self.templates += [Problem(f"{self._path}.{field}", problem) for problem in error.problems]
-            return source
+            self.templates += [self._in_text(field, is_templates, problem) for problem in error.problems]
+            return given
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         given = self.send.headers or {}
+        seen: set[str] = set()
         for name, value in given.items():
-            if problem := header.check_name(name) or header.check_value(value):
+            twice = "is there twice, in another spelling" if name.lower() in seen else None
+            seen.add(name.lower())
+            if problem := header.check_name(name) or header.check_value(value) or twice:
                 self.problems.append(Problem(f"{self._path}.headers[{fields.quoted(name)}]", problem))
         return tuple(given.items())
 
@@ -240,13 +277,16 @@ class Checker:
         return given
 
 
-def is_large(send: fields.Send) -> bool:
+def is_large(send: fields.Send, source: Source | Problem | None = None) -> bool:
     """Say whether checking this object may take long enough that other requests would notice."""
-    size = len(send.html or "") + len(send.text or "")
-    if size > LARGE or send.variables is None:
+    texts = [send.subject, send.html, send.text]
+    if isinstance(source, Source):
+        texts += [source.texts.subject, source.texts.html, source.texts.text]
+    size = sum(len(text) for text in texts if text)
+    if size > LARGE or (send.variables is None and send.template_id is None):
         return size > LARGE
-    heavy = any(rendering.is_heavy(part) for part in (send.html, send.text, send.subject) if part)
-    return heavy or _reaches(send.variables, LARGE - size)
+    heavy = any(rendering.is_heavy(text) for text in texts if text)
+    return heavy or (send.variables is not None and _reaches(send.variables, LARGE - size))
 
 
 def _reaches(value: Any, size: int) -> bool:

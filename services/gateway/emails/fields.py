@@ -4,7 +4,8 @@ A good body is converted in one step. Only when that fails is it taken apart fie
 problem is told and not just the first.
 """
 
-from typing import Any, Final
+import re
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -24,8 +25,9 @@ _EXPECTED: Final = {
     "variables": "must be an object",
     "tracking": "must be an object of booleans",
     "unsubscribe": "must be true or false",
+    "template_version": "must be a whole number, 1 or more",
 }
-NOT_YET: Final = ("template_id", "template_version")
+ALIAS: Final = re.compile(r"\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\Z")
 
 
 class Tracking(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,8 +54,8 @@ class Send(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"})
     headers: dict[str, str] | None = None
     attachments: list[NewAttachment] | None = None
     variables: dict[str, Any] | None = None
-    template_id: Any = None
-    template_version: Any = None
+    template_id: str | None = None
+    template_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
     scheduled_at: str | None = None
     expires_at: str | None = None
     smtp_account_id: str | None = None

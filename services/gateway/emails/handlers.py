@@ -61,9 +61,13 @@ async def send(request: Request) -> Reply:
         async with asyncio.timeout(submitting.WITHIN):
             key, problems = repeats.key_of(request)
             value = json_body.parse(request.body)
-            draft = await submitting.checked(request.services, request.workspace, value, problems)
             about = repeats.claim(WorkspaceId(request.workspace), key, value)
-            answer = await submitting.submit(request, draft, about)
+            try:
+                draft = await submitting.checked(request.services, request.workspace, value, problems)
+            except ApiError as refusal:
+                answer = await submitting.again(request.services, value, about, refusal)
+            else:
+                answer = await submitting.submit(request, draft, about)
     except TimeoutError as error:
         raise errors.unavailable(repeats.UNCONFIRMED) from error
     headers = {"Idempotent-Replayed": "true"} if answer.replayed else None

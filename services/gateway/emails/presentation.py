@@ -96,6 +96,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     attachments: list[Attachment]
     recipients: list[Recipient]
     smtp_account_id: str
+    template_id: str | None
+    template_version: int | None
     batch_id: str | None
     resent_from: str | None
     tags: tuple[str, ...]
@@ -160,6 +162,8 @@ def shown(email_id: EmailId, state: fold.State) -> Shown:
         next_attempt_at=status.next_attempt_at(state),
         recipients=recipients(state, sent),
         smtp_account_id=sent.account_id,
+        template_id=sent.template_id,
+        template_version=sent.template_version,
         batch_id=sent.batch_id,
         resent_from=sent.resent_from,
         tags=sent.tags,

@@ -19,6 +19,7 @@ from services.gateway.emails import acceptance, attaching, draft, fields, presen
 from services.gateway.emails.repeats import UNCONFIRMED, Claim, First
 from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Request, Services
+from services.gateway.templates.resolving import Resolver
 from shared.events import email, submission
 from shared.events.record import Record
 from shared.runtime import configuration, content, publisher
@@ -89,9 +90,10 @@ async def checked(
     """
     send, problems = fields.read(value)
     problems = [*before, *problems]
-    checker = draft.Checker(send, problems)
+    source = await Resolver(services.templates, workspace).source(send)
+    checker = draft.Checker(send, problems, source=source)
     checker.unusable = unusable
-    made = await asyncio.to_thread(checker.draft) if draft.is_large(send) else checker.draft()
+    made = await asyncio.to_thread(checker.draft) if draft.is_large(send, source) else checker.draft()
     if problems:
         raise errors.invalid(problems + acceptance.time_problems(made, datetime.now(UTC)))
     if checker.templates:
@@ -201,6 +203,19 @@ async def _append(request: Request, about: Claim, event: submission.Requested) -
         raise errors.unavailable(UNCONFIRMED) from error
     ACCEPTED.inc()
     return Answer(presentation.accepted(about.email_id, event.release, event.email, event.occurred_at))
+
+
+async def again(services: Services, value: Any, about: Claim, refusal: ApiError) -> Answer:
+    """Answer the repeat of a send by a template that has changed since, as the first was answered.
+
+    Raises: ApiError; the refusal, when this is no repeat.
+    """
+    if about.request_hash is None or not isinstance(value, dict) or value.get("template_id") is None:
+        raise refusal
+    first = await repeats.first_in_row(services, about) or await repeats.first_in_log(services, about)
+    if first is None:
+        raise refusal
+    return _again(about, first)
 
 
 def _again(about: Claim, first: First) -> Answer:

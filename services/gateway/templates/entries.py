@@ -5,7 +5,7 @@ Heads are small and in every gateway's memory; a version is read from the leader
 
 import zlib
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -53,6 +53,19 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def size(self) -> int:
         """How many characters it keeps in memory."""
         return sum(len(part) for part in (self.subject, self.html, self.text) if part)
+
+
+class Source(NamedTuple):
+    """The version an email is made of, and what the client called its template."""
+
+    template_id: str
+    version: int
+    name: str
+    texts: Version
+
+    def place(self, field: str) -> str:
+        """Return how a message names one of the texts."""
+        return f"{field} of the template {self.name!r}, version {self.version}"
 
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from services.gateway import paging
+from services.gateway.emails.fields import ALIAS
 from services.gateway.templates.entries import Head, Version
 
 MAX_TEXT: Final = 512 * 1024
@@ -24,7 +25,7 @@ Alias: TypeAlias = Annotated[
     Meta(
         min_length=1,
         max_length=64,
-        pattern=r"\A[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\Z",
+        pattern=ALIAS.pattern,
         description="small letters, digits and _ - between them",
     ),
 ]

@@ -82,15 +82,19 @@ def test_a_body_that_is_no_object_is_one_problem_and_its_missing_fields(value: o
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "message"),
     [
-        ("template_id", "welcome"),
-        ("template_version", 2),
+        ("template_id", 5, "must be a string"),
+        ("template_version", 0, "must be a whole number, 1 or more"),
+        ("template_version", "2", "must be a whole number, 1 or more"),
+        ("template_version", 2, "needs a template_id beside it"),
     ],
 )
-def test_a_field_of_a_later_issue_is_refused_by_name(field: str, value: object) -> None:
+def test_a_template_is_named_by_a_string_and_a_version_beside_it(
+    field: str, value: object, message: str
+) -> None:
     _, problems, _ = check(**{field: value})
-    assert [(one.path, one.message) for one in problems] == [(f"$.{field}", "is not supported yet")]
+    assert [(one.path, one.message) for one in problems] == [(f"$.{field}", message)]
 
 
 @pytest.mark.parametrize("value", ["yes", 1, [], {}])
