@@ -5,6 +5,7 @@ Whatever is bound for a header asks here: subject, display name, custom header, 
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 MAX_NAME: Final = 76
@@ -67,6 +68,17 @@ def check_name(name: str) -> str | None:
     if lowered in _OURS or lowered.startswith(_OUR_PREFIXES):
         return f"{name} may not be set as a custom header; Sendlog writes it itself"
     return None
+
+
+def problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each header that may not be written so, and why; two spellings of one name are twice it."""
+    seen: set[str] = set()
+    for name, value in headers.items():
+        if problem := check_name(name) or check_value(value):
+            yield name, problem
+        elif name.lower() in seen:
+            yield name, "is there twice, in another spelling"
+        seen.add(name.lower())
 
 
 def check_value(value: str, limit: int = MAX_VALUE) -> str | None:

@@ -94,3 +94,8 @@ def test_half_a_surrogate_pair_is_no_json(field: str, escape: str) -> None:
     with pytest.raises(ApiError) as refusal:
         check_text(json.dumps(GOOD | {field: "@"}).replace("@", escape, 2))
     assert refusal.value.status == 400
+
+
+def test_a_header_given_twice_in_two_spellings_is_refused() -> None:
+    _, problems, _ = check(headers={"References": "<1@a>", "X-A": "1", "references": "<2@a>"})
+    assert paths(problems) == ['$.headers["references"]']
