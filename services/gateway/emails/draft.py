@@ -234,12 +234,8 @@ class Checker:
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         given = self.send.headers or {}
-        seen: set[str] = set()
-        for name, value in given.items():
-            twice = "is there twice, in another spelling" if name.lower() in seen else None
-            seen.add(name.lower())
-            if problem := header.check_name(name) or header.check_value(value) or twice:
-                self.problems.append(Problem(f"{self._path}.headers[{fields.quoted(name)}]", problem))
+        for name, problem in header.problems(given):
+            self.problems.append(Problem(f"{self._path}.headers[{fields.quoted(name)}]", problem))
         return tuple(given.items())
 
     def _time(self, field: str, given: str) -> datetime | None:
