@@ -16,9 +16,10 @@ PUBLIC = {"/openapi.json", "/docs", "/livez", "/readyz"}
 BODY = {"scheduled_at": "2030-01-01T00:00:00Z"}
 
 
-def path(route: Route, an_id: str) -> str:
+def path(route: Route, an_id: str, attachment_id: str | None = None) -> str:
     address = f"{an_id}@world.test" if re.fullmatch(r"[0-9a-f-]{36}", an_id) else an_id
-    return re.sub(r"\{\w+\}", an_id, route.path.replace("{email}", address))
+    asked = route.path.replace("{email}", address).replace("{attachment_id}", attachment_id or an_id)
+    return re.sub(r"\{\w+\}", an_id, asked)
 
 
 async def test_without_a_valid_key_every_route_gives_one_and_the_same_401(replicas: Gateways) -> None:
@@ -63,9 +64,10 @@ async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
     theirs = mine.by(await replicas.key("theirs"))
     account = (await theirs.ask("POST", "/accounts", ACCOUNT)).data["id"]
     key = (await theirs.ask("POST", "/keys", {"name": "k", "permissions": ["email.send"]})).data["id"]
-    email = (
-        await theirs.ask("POST", "/emails/send", {"to": "ann@world.test", "subject": "s", "text": "t"})
-    ).data["id"]
+    fields = {"to": "ann@world.test", "subject": "s", "text": "t"}
+    file = {"filename": "a.txt", "content": "aGk="}
+    email = (await theirs.ask("POST", "/emails/send", fields | {"attachments": [file]})).data["id"]
+    attachment = (await theirs.ask("GET", f"/emails/{email}")).data["attachments"][0]["id"]
     template = (await theirs.ask("POST", "/templates", {"name": "t", "text": "t"})).data["id"]
     suppressed = (await theirs.ask("POST", "/suppressions", {"email": "sam@world.test"})).data["email"]
     ids = {
@@ -79,7 +81,9 @@ async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
         if route.ids:
             body = BODY if route.path.startswith("/emails") and route.body else {} if route.body else None
             their_id = ids[route.path.split("/")[1]]
-            foreign = await mine.ask(route.method, path(route, their_id), body, X_Request_Id="same")
+            foreign = await mine.ask(
+                route.method, path(route, their_id, attachment), body, X_Request_Id="same"
+            )
             unknown = await mine.ask(route.method, path(route, str(uuid.uuid4())), body, X_Request_Id="same")
             assert (foreign.status, foreign.code) == (404, "NOT_FOUND"), route.name
             assert foreign.text == unknown.text
