@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import parts, sending
+from bench import batch, parts, sending
 from bench.figures import Row, table, write
 from tests.controls.world import Sink, World
 
@@ -37,6 +37,8 @@ async def _sending(names: set[str], count: int) -> list[Row]:
             rows.append(await sending.latency(world, sink, account))
         if "accept" in names:
             rows += await sending.durable_accept(world, count)
+        if "batch" in names:
+            rows += await batch.batch_accept(world, count * 24 // 20_000)
         if "idle" in names:
             rows.append(await sending.idle(world))
     finally:
@@ -57,7 +59,7 @@ def _start() -> Row:
         shutil.rmtree(home, ignore_errors=True)
 
 
-WORLD_ROWS = ("e2e", "latency", "accept", "idle")
+WORLD_ROWS = ("e2e", "latency", "accept", "batch", "idle")
 
 
 async def main() -> None:
