@@ -3,7 +3,14 @@
 import msgspec
 
 
-class Settings(msgspec.Struct, kw_only=True):
+class Connections(msgspec.Struct, kw_only=True):
+    """What the tools beside the process need."""
+
+    nats_url: str
+    keyring: str
+
+
+class Settings(Connections, kw_only=True):
     """`json_bytes` bounds a JSON body; `public_url` is where clients reach this installation,
     `tracker_url` where recipients do: links in mail begin with it.
 
@@ -11,10 +18,8 @@ class Settings(msgspec.Struct, kw_only=True):
     `dns_servers` are asked for DKIM records instead of the system's resolver (`address` or `address:port`, comma).
     """
 
-    nats_url: str
     database_url: str
     content_url: str
-    keyring: str
     health_port: int
     health_host: str = "127.0.0.1"
     gateway_host: str = "127.0.0.1"

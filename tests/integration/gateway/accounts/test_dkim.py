@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from nats.aio.msg import Msg
 
+from services.gateway import reseal
 from services.gateway.accounts import dns_records
 from shared.mail import dkim
 from shared.runtime import configuration, keyring, signing
@@ -198,3 +199,18 @@ async def test_verify_says_that_dns_is_not_reachable_and_not_that_the_record_is_
 def test_a_name_server_that_is_none_is_said_at_the_start(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         dns_records.parse_servers(text)
+
+
+async def test_after_resealing_every_account_is_under_the_new_key(
+    client: Client, replicas: Gateways, home: Path
+) -> None:
+    signed = await opened(client, {"address": "a@example.com", "dkim": BOTH})
+    plain = await opened(client, {"address": "b@example.com"})
+    keyring.rotate(home / "keyring")
+    ring = keyring.load(home / "keyring")
+    await replicas.accounts.open()
+    assert await reseal.reseal(replicas.accounts, ring) == (1, [])
+    assert all(ring.is_current(key.secret) for key in (await stored(replicas, signed["id"])).dkim_keys)
+    assert (await stored(replicas, plain["id"])).dkim_keys == ()
+    assert await reseal.reseal(replicas.accounts, ring) == (0, [])
+    await replicas.accounts.close()
