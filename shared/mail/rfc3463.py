@@ -113,6 +113,11 @@ class Classification(msgspec.Struct, frozen=True):
     """The SMTP account or its server is to blame, hence no recipient."""
 
 
+def action_for(category: Category) -> str:
+    """Return what can be done about a refusal of this kind, in a sentence."""
+    return _ACTION[category]
+
+
 def enhanced_code(text: str) -> str | None:
     """Return the enhanced status code that opens a reply's text (the reply code may stand before it), or None."""
     found = _ENHANCED.match(text)

@@ -1,0 +1,113 @@
+"""Delivery status notifications (RFC 3464; internationalised, RFC 6533): the machine-readable part, read.
+
+A field is taken for what it says and nothing is concluded here; what a reporter left out stays empty.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from services.tracker import mime
+
+KINDS: Final = ("message/delivery-status", "message/global-delivery-status")
+_UTF8: Final = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+_XTEXT: Final = re.compile(r"\+([0-9A-F]{2})")
+_ACTION: Final = re.compile(r"\s*([A-Za-z]{5,9})")
+_STATUS: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})")
+ACTIONS: Final = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """One recipient's group of fields. Addresses as they were given, without their type."""
+
+    final: str
+    original: str
+    action: str
+    status: str
+    diagnostic: str
+    remote_mta: str
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The whole notification. `envid` is decoded from xtext (RFC 3461 4)."""
+
+    envid: str
+    reporting_mta: str
+    recipients: tuple[Recipient, ...]
+
+
+def find(message: mime.Part) -> Status | None:
+    """Return the message's delivery status, or None when no part is one."""
+    for part in message.walk():
+        if part.kind in KINDS:
+            status = read(part.text())
+            if status.recipients:
+                return status
+    return None
+
+
+def read(text: str) -> Status:
+    """Read the groups of fields: the first tells about the message, each further one about a recipient.
+
+    Reporters forget the empty line between groups, or leave one too many: a group begins anew with a field
+    that the group has already.
+    """
+    groups = [fields for block in re.split(r"\n[ \t]*\n", text.strip("\n")) for fields in _groups(block)]
+    head: dict[str, str] = {}
+    recipients: list[Recipient] = []
+    for fields in groups:
+        if {"final-recipient", "original-recipient", "action", "status", "diagnostic-code"} & fields.keys():
+            recipients.append(_recipient(fields))
+        for name, value in fields.items():
+            head.setdefault(name, value)
+    named = tuple(one for one in recipients if one.final or one.original)
+    return Status(
+        envid=_from_xtext(head.get("original-envelope-id", "").strip()),
+        reporting_mta=_after_type(head.get("reporting-mta", "")),
+        recipients=named or tuple(recipients),
+    )
+
+
+def _groups(block: str) -> list[dict[str, str]]:
+    groups: list[dict[str, str]] = [{}]
+    for name, value in mime.fields_of(block):
+        if name in groups[-1] and name in ("final-recipient", "action"):
+            groups.append({})
+        groups[-1].setdefault(name, value)
+    return [group for group in groups if group]
+
+
+def _recipient(fields: dict[str, str]) -> Recipient:
+    action = _ACTION.match(fields.get("action", ""))
+    status = _STATUS.match(fields.get("status", ""))
+    return Recipient(
+        final=address(fields.get("final-recipient", "")),
+        original=address(fields.get("original-recipient", "")),
+        action=action[1].lower() if action else "",
+        status=status[1] if status else "",
+        diagnostic=_after_type(fields.get("diagnostic-code", "")),
+        remote_mta=_after_type(fields.get("remote-mta", "")),
+    )
+
+
+def address(value: str) -> str:
+    """Return the address in a typed field: `rfc822; <user@host>` or `utf-8; us\\x{E9}r@host`."""
+    kind, semicolon, rest = value.partition(";")
+    if not semicolon:
+        kind, rest = "", value
+    rest = rest.strip().strip("<>").strip()
+    if kind.strip().lower() == "utf-8":
+        rest = _UTF8.sub(lambda found: chr(min(int(found[1], 16), 0x10FFFF)), rest)
+    elif "+" in rest and kind.strip().lower() == "rfc822":
+        rest = rest.replace("+2B", "+").replace("+3D", "=") if _XTEXT.search(rest) else rest
+    return rest[:320]
+
+
+def _after_type(value: str) -> str:
+    kind, semicolon, rest = value.partition(";")
+    return rest.strip() if semicolon and re.fullmatch(r"\s*[\w.-]{1,40}\s*", kind) else value.strip()
+
+
+def _from_xtext(value: str) -> str:
+    return _XTEXT.sub(lambda found: chr(int(found[1], 16)), value)[:200]

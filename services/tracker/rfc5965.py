@@ -1,0 +1,37 @@
+"""Abuse reports (RFC 5965, ARF): what a mailbox provider's "this is spam" button sends."""
+
+from typing import Final
+
+import msgspec
+
+from services.tracker import mime, rfc3464
+
+# What these say of a message is not that its recipient complained.
+_NO_COMPLAINT: Final = frozenset({"not-spam", "auth-failure", "dkim"})
+
+
+class Complaint(msgspec.Struct, frozen=True):
+    """One report. `recipients` are the original ones where the provider did not hide them."""
+
+    feedback_type: str
+    recipients: tuple[str, ...]
+    is_complaint: bool
+
+
+def find(message: mime.Part) -> Complaint | None:
+    """Return the report in the message, or None when it is none. Never raises."""
+    for part in message.walk():
+        if part.kind == "message/feedback-report":
+            fields = mime.fields_of(part.text())
+            kind = next((value.strip().lower() for name, value in fields if name == "feedback-type"), "abuse")
+            named = [
+                rfc3464.address(value)
+                for name, value in fields
+                if name in ("original-rcpt-to", "removal-recipient")
+            ]
+            return Complaint(kind[:40], tuple(one for one in named if "@" in one), kind not in _NO_COMPLAINT)
+    # Outlook.com's programme sends the message back with a field of its own instead of a report part.
+    hidden = [value for part in message.walk() for value in part.all("x-hmxmroriginalrecipient")]
+    if hidden and "staff@hotmail.com" in message.field("from").lower():
+        return Complaint("abuse", (hidden[0].strip("<> "),), True)
+    return None
