@@ -4,8 +4,8 @@ aiohttp's reader bounds neither the number of parts nor the bytes of one. Here a
 at the byte that breaks it.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Final
+from collections.abc import AsyncGenerator
+from typing import Final, Protocol
 
 from services.gateway import multipart_head
 from services.gateway.errors import PAYLOAD_TOO_LARGE, ApiError, Problem, invalid
@@ -17,11 +17,21 @@ MAX_EPILOGUE: Final = 1024
 _END: Final = b"\r\n\r\n"
 
 
-class Reader:
-    """The parts of one form. `more` returns the body's next bytes, and none at its end."""
+class Body(Protocol):
+    """Where the bytes of a form come from."""
 
-    def __init__(self, more: Callable[[], Awaitable[bytes]], boundary: bytes) -> None:
-        self._more = more
+    async def more(self) -> bytes:
+        """Return the next bytes, none at the end."""
+
+    def left(self) -> int | None:
+        """Return how many are still announced, or None if nobody said."""
+
+
+class Reader:
+    """The parts of one form."""
+
+    def __init__(self, body: Body, boundary: bytes) -> None:
+        self._body = body
         self._mark = b"\r\n--" + boundary
         self._buffer = b""
         self._parts = 0
@@ -29,7 +39,7 @@ class Reader:
     async def next(self) -> Head | None:
         """Return the head of the next part, or None after the last. The body of the one before must be read.
 
-        Raises: ApiError 400, 413, and what `more` raises.
+        Raises: ApiError 400, 413, and what the body raises.
         """
         if not self._parts:
             await self._open()
@@ -68,8 +78,8 @@ class Reader:
     async def _close(self) -> None:
         """Read what stands behind the last boundary; it means nothing, and may not be much."""
         after = len(self._buffer)
-        while after <= MAX_EPILOGUE:
-            piece = await self._more()
+        while after + (self._body.left() or 0) <= MAX_EPILOGUE:  # what is only announced is not waited for
+            piece = await self._body.more()
             if not piece:
                 return
             after += len(piece)
@@ -96,7 +106,7 @@ class Reader:
             raise invalid([Problem("$", f"part {self._parts}: {error}")]) from None
 
     async def _fill(self) -> None:
-        piece = await self._more()
+        piece = await self._body.more()
         if not piece:
             raise _broken("ends before its last boundary")
         self._buffer += piece

@@ -101,14 +101,18 @@ class Large:
     """
 
     def __init__(self, incoming: web.BaseRequest, limit: int) -> None:
-        declared = incoming.content_length
-        if declared is not None and declared > limit:
+        self._declared = incoming.content_length
+        if self._declared is not None and self._declared > limit:
             raise _too_large(limit)
         self._incoming = incoming
         self._limit = limit
         self._clock = asyncio.get_running_loop().time
         self._began_at = 0.0
         self._received = 0
+
+    def left(self) -> int | None:
+        """Return how many bytes Content-Length still announces."""
+        return None if self._declared is None else self._declared - self._received
 
     async def more(self) -> bytes:
         """Return the next bytes, none at the end. Raises: ApiError 400, 408, 413; Gone."""

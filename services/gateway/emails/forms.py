@@ -67,7 +67,7 @@ async def read(incoming: web.BaseRequest, uploads: Uploads) -> Form:
     """Read a form to its end. Raises: ApiError 400, 408, 413, 415, 503; reading.Gone."""
     boundary = multipart_head.boundary(incoming.headers.get("Content-Type", ""))
     reading.require_plain(incoming)
-    parts = multipart.Reader(reading.Large(incoming, MAX_FORM).more, boundary)
+    parts = multipart.Reader(reading.Large(incoming, MAX_FORM), boundary)
     reader = _FormReader(parts, uploads)
     while (head := await parts.next()) is not None:
         await reader.take(head)

@@ -27,13 +27,19 @@ def field(name: str, *lines: str) -> str:
     return "\r\n".join([f'Content-Disposition: form-data; name="{name}"', *lines])
 
 
+class Pieces:
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.waiting = [piece for piece in pieces if piece]
+
+    async def more(self) -> bytes:
+        return self.waiting.pop(0) if self.waiting else b""
+
+    def left(self) -> int | None:
+        return None
+
+
 def reader(pieces: Sequence[bytes]) -> multipart.Reader:
-    waiting = [piece for piece in pieces if piece]
-
-    async def more() -> bytes:
-        return waiting.pop(0) if waiting else b""
-
-    return multipart.Reader(more, MARK)
+    return multipart.Reader(Pieces(pieces), MARK)
 
 
 def taken(pieces: Sequence[bytes]) -> list[tuple[Head, bytes]]:

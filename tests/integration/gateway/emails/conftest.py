@@ -14,12 +14,13 @@ from tests.integration.gateway.emails import door as doors
 
 
 class House(NamedTuple):
-    """Where a running gateway listens, and its servers."""
+    """Where a running gateway listens, its servers, where it keeps its things, and its process."""
 
     url: str
     nats_url: str
     database_url: str
     home: Path
+    pid: int
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def house(nats_server: str, postgres_server: str) -> Iterator[House]:
     asyncio.run(prepare())
     home = servers.own_directory()
     gateway = doors.Gateway(nats_server, database_url, home).start()
-    yield House(gateway.url, nats_server, database_url, home)
+    yield House(gateway.url, nats_server, database_url, home, gateway.pid)
     gateway.stop()
     servers.remove(home)
 
