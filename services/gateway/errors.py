@@ -48,6 +48,7 @@ STATUS: Final = MappingProxyType(
     }
 )
 RETRY_AFTER: Final = 2
+MAX_PROBLEMS: Final = 1000  # told of one request
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -12,10 +12,9 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from services.gateway.errors import Problem, invalid
+from services.gateway.errors import MAX_PROBLEMS, Problem, invalid
 
 MAX_DEPTH: Final = 32
-MAX_PROBLEMS: Final = 1000
 _NUL: Final = b"\\u0000"
 _decode: Final = msgspec.json.Decoder().decode
 

@@ -3,16 +3,15 @@
 Bucket keys and subjects are made of these, so each is brought to its one spelling before a handler sees it.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from services.gateway import identifiers
 from services.gateway.errors import Problem, invalid
 from shared.mail import address
 
 ADDRESS: Final = "email"
-_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 def read(names: Sequence[str], raw: Sequence[str]) -> dict[str, str]:
@@ -35,9 +34,10 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def _uuid(text: str) -> str:
-    if not _UUID.fullmatch(text):
+    found = identifiers.as_uuid(text)
+    if found is None:
         raise ValueError("must be a UUID")
-    return text.lower()
+    return found
 
 
 def _address(text: str) -> str:

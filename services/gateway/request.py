@@ -15,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 from nats.aio.client import Client
 
+from services.gateway.estimates import Estimates
 from services.gateway.settings import Settings
 from services.gateway.templates.library import Library
 from shared.runtime.buckets import Bucket
@@ -61,6 +62,7 @@ class Services:
     allowed: Networks
     nameservers: list[tuple[str, int]]
     log_below_mark: bool = True
+    estimates: Estimates = field(default_factory=Estimates)
     batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES))
 
     @property

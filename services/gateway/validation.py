@@ -12,11 +12,10 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-from services.gateway.errors import Problem, invalid
+from services.gateway.errors import MAX_PROBLEMS, Problem, invalid
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
-MAX_PROBLEMS: Final = 1000
 _LISTS: Final = (list, tuple, set, frozenset)
 _SPOKEN: Final = {
     "str": "a string",

@@ -115,7 +115,7 @@ async def list_(request: Request) -> Reply:
     if reader.problems:
         raise errors.invalid(reader.problems)
     try:
-        found = await index.find(request.services.pool, request.workspace, asked)
+        found = await index.find(request.services.pool, request.services.estimates, request.workspace, asked)
     except postgres.UNAVAILABLE as error:
         logger.warning("list_unavailable", error=repr(error))
         raise errors.unavailable("the database does not answer: emails cannot be listed right now") from error

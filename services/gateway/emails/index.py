@@ -7,7 +7,6 @@ page would cost more than the page.
 
 import copy
 import math
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -17,11 +16,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from services.gateway.emails import listing, presentation, store
+from services.gateway.estimates import Estimates
 from shared.events.base import EmailId
 
 EXACT_TO: Final = 10_000
-ESTIMATE_KEPT: Final = 10.0
-ESTIMATES_KEPT: Final = 1000
 WITHIN: Final = 10.0
 
 
@@ -49,28 +47,6 @@ class Total(NamedTuple):
 
     rows: int
     estimated: bool = False
-
-
-class Totals:
-    """Remembers estimates for a few seconds."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], tuple[float, Total]] = {}
-
-    def get(self, key: tuple[str, str]) -> Total | None:
-        """Return the estimate if it is fresh."""
-        known = self._known.get(key)
-        return known[1] if known and time.monotonic() - known[0] < ESTIMATE_KEPT else None
-
-    def keep(self, key: tuple[str, str], total: Total) -> None:
-        """Remember an estimate; exact totals are counted each time."""
-        if total.estimated:
-            if len(self._known) >= ESTIMATES_KEPT:
-                self._known.clear()
-            self._known[key] = (time.monotonic(), total)
-
-
-_totals: Final = Totals()
 
 
 class Conditions:
@@ -103,19 +79,19 @@ class Conditions:
         return " AND ".join(self._texts)
 
 
-async def find(pool: asyncpg.Pool, workspace: str, asked: listing.Listing) -> Found:
+async def find(pool: asyncpg.Pool, known: Estimates, workspace: str, asked: listing.Listing) -> Found:
     """Return the page that was asked for. Raises: postgres.UNAVAILABLE."""
-    return await store.within(WITHIN, _find(pool, workspace, asked))
+    return await store.within(WITHIN, _find(pool, known, workspace, asked))
 
 
-async def _find(pool: asyncpg.Pool, workspace: str, asked: listing.Listing) -> Found:
+async def _find(pool: asyncpg.Pool, known: Estimates, workspace: str, asked: listing.Listing) -> Found:
     conditions = Conditions(workspace, asked.filters)
     async with pool.acquire() as connection:
         # The moment first: what is projected after it may be in the page, never the other way round.
         projected_at = await connection.fetchval(store.SQL["begin_list"])
         rows = await _page(connection, conditions, asked)
         more = len(rows) > asked.per_page
-        total = _told_by(rows, more, asked) or await _count(connection, conditions)
+        total = _told_by(rows, more, asked) or await _count(connection, known, conditions)
     rows = rows[: asked.per_page]
     states = ((EmailId(str(row["email_id"])), row["state"]) for row in rows)
     read = ((email_id, store.read_state(email_id, data)) for email_id, data in states)
@@ -160,18 +136,19 @@ def _told_by(rows: list[asyncpg.Record], more: bool, asked: listing.Listing) -> 
     return Total(_offset(asked) + len(rows))
 
 
-async def _count(connection: asyncpg.pool.PoolConnectionProxy, conditions: Conditions) -> Total:
+async def _count(
+    connection: asyncpg.pool.PoolConnectionProxy, known: Estimates, conditions: Conditions
+) -> Total:
     key = (conditions.where, repr(conditions.arguments))
-    known = _totals.get(key)
-    if known is not None:
-        return known
+    if (estimate := known.get(key)) is not None:
+        return Total(estimate, estimated=True)
     statement = store.SQL["count"].format(where=conditions.where, limit=EXACT_TO + 1)
-    total = Total(await connection.fetchval(statement, *conditions.arguments))
-    if total.rows > EXACT_TO:
-        plan = await connection.fetchval(
-            store.SQL["estimate"].format(where=conditions.where), *conditions.arguments
-        )
-        estimate = int(msgspec.json.decode(plan)[0]["Plan"]["Plan Rows"])
-        total = Total(max(estimate, total.rows), estimated=True)
-    _totals.keep(key, total)
-    return total
+    rows = int(await connection.fetchval(statement, *conditions.arguments))
+    if rows <= EXACT_TO:
+        return Total(rows)
+    plan = await connection.fetchval(
+        store.SQL["estimate"].format(where=conditions.where), *conditions.arguments
+    )
+    estimate = max(int(msgspec.json.decode(plan)[0]["Plan"]["Plan Rows"]), rows)
+    known.keep(key, estimate)
+    return Total(estimate, estimated=True)

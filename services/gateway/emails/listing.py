@@ -11,18 +11,18 @@ import struct
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from services.gateway import identifiers
 from services.gateway.emails import times
 from services.gateway.errors import Problem
+from services.gateway.paging import MAX_PER_PAGE, PER_PAGE
 from shared.events import status
 from shared.mail import address
 
-PER_PAGE: Final = 20
-MAX_PER_PAGE: Final = 100
 MAX_OFFSET: Final = 100_000
 MAX_TEXT: Final = 1000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -87,9 +87,9 @@ class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"f
     created_before: str | None = None
     scheduled_after: str | None = None
     scheduled_before: str | None = None
-    sort: str = "-created_at"
-    page: int = 1
-    per_page: int = PER_PAGE
+    sort: Annotated[str, Meta(extra_json_schema={"enum": ["-created_at", "created_at"]})] = "-created_at"
+    page: Annotated[int, Meta(extra_json_schema={"minimum": 1})] = 1
+    per_page: Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_PER_PAGE})] = PER_PAGE
     cursor: str | None = None
 
 
