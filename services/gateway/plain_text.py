@@ -1,7 +1,7 @@
 """Owns the text part derived from a client's HTML when none was given.
 
-Read by people whose client shows no HTML, so it keeps what carries meaning: paragraphs, lists, rows, quotes and
-where a link leads. Bounded work and output for any input; it never raises.
+Read by people whose client shows no HTML, so it keeps what carries meaning: headings, paragraphs, lists, rows,
+quotes, and where links lead as numbered notes below. Bounded work and output for any input; it never raises.
 """
 
 import re
@@ -20,8 +20,23 @@ _LINES: Final = frozenset((
 # fmt: on
 _CELLS: Final = frozenset(("td", "th"))
 _ACTED_ON: Final = _PARAGRAPHS | _LINES | _CELLS | {"a", "br", "img"}
-_HIDEABLE: Final = frozenset(("div", "span", "td", "p", "table"))
-_HIDDEN: Final = re.compile(r"display\s*+:\s*+none|mso-hide\s*+:\s*+all", re.IGNORECASE)
+_HIDEABLE: Final = frozenset(("div", "span", "td", "tr", "p", "table", "section", "center", "a", "font"))
+# A preheader is for the list of letters, not for the letter. A font-size of 0 hides nothing: it keeps gaps
+# between the columns of a layout away, whose words have a size of their own.
+_HIDDEN: Final = re.compile(
+    r"display\s*+:\s*+none|visibility\s*+:\s*+hidden|mso-hide\s*+:\s*+all"
+    r"|(?<![\w-])(?:max-height|opacity)\s*+:\s*+0(?:\.0*+)?+(?:px)?+\s*+(?:!important\s*+)?(?:;|\Z)",
+    re.IGNORECASE,
+)
+_MAY_HIDE: Final = re.compile("none|hid|max-height|opacity", re.IGNORECASE)
+_QUOTED: Final = re.compile(r""""[^"]*+"|'[^']*+'""")
+_HIDDEN_FLAG: Final = re.compile(r"(?:\A|(?<=\s))hidden(?=[\s/=]|\Z)", re.IGNORECASE)
+# What pads a preheader: each alone means something between letters, in a run none does.
+_PADDING: Final = re.compile(
+    "[\u200b\u200c\u034f\ufeff\xad][\u200b\u200c\u034f\ufeff\xad\u2007\xa0 \t\r\n]++"
+)
+_UNDERLINES: Final = {"h1": "=", "h2": "-"}
+_LONGEST_UNDERLINE: Final = 72
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
 _NOT_SPOKEN: Final = re.compile(r"\A(?:https?://|mailto:|tel:)?(?:www\.)?")
 _CELL_GAP: Final = " | "
@@ -31,7 +46,7 @@ _MAX_DEPTH: Final = 8
 
 
 def from_html(document: str) -> str:
-    """Return readable plain text for an HTML body: LF line ends, links as `text (url)`."""
+    """Return readable plain text for an HTML body: LF line ends, links as `text [1]`."""
     text = _read(document, keep_hidden=False)
     # All of it hidden is rather an unclosed tag than an empty letter.
     return text or _read(document, keep_hidden=True)
@@ -57,7 +72,11 @@ def _read(document: str, *, keep_hidden: bool) -> str:
 
 
 def _hides(attributes: str) -> bool:
-    return bool(_HIDDEN.search(attributes) and _HIDDEN.search(html_tokens.attribute(attributes, "style")))
+    if not _MAY_HIDE.search(attributes):
+        return False
+    if _HIDDEN.search(html_tokens.attribute(attributes, "style")):
+        return True
+    return "hidden" in attributes.lower() and _HIDDEN_FLAG.search(_QUOTED.sub("", attributes)) is not None
 
 
 class _Page:
@@ -75,9 +94,11 @@ class _Page:
         self._preformatted = 0
         self._target = ""
         self._label: list[str] = []
+        self._notes: dict[str, int] = {}
+        self._written = 0  # the last line with words of its own
 
     def text(self, text: str) -> None:
-        text = html_tokens.unescaped(text)
+        text = _PADDING.sub(" ", html_tokens.unescaped(text))
         if not self._preformatted:
             self._add(text)
             return
@@ -109,10 +130,15 @@ class _Page:
     def finished(self) -> str:
         self._end_link()
         self._break()
-        return "\n".join(self._lines).strip("\n")
+        letter = "\n".join(self._lines).strip("\n")
+        notes = "\n".join(f"[{number}] {target}" for target, number in self._notes.items())
+        return f"{letter}\n\n{notes}" if notes else letter
 
     def _paragraph(self, name: str, is_end: bool) -> None:
+        before = len(self._lines)
         self._break()
+        if is_end and name in _UNDERLINES and len(self._lines) > before:
+            self._underline(_UNDERLINES[name])
         step = -1 if is_end else 1
         # A list inside a list goes on in its item; everything else stands apart.
         if name not in ("ul", "ol") or len(self._lists) <= is_end:
@@ -127,6 +153,11 @@ class _Page:
             self._add(_RULE)
             self._break()
             self._wants_blank = True
+
+    def _underline(self, character: str) -> None:
+        line = self._lines[-1]
+        if not self._quotes and not self._lists:
+            self._lines.append(character * min(len(line), _LONGEST_UNDERLINE))
 
     def _nest(self, first: int | None, *, is_end: bool) -> None:
         self._marker = ""
@@ -152,10 +183,15 @@ class _Page:
         elif _says(label, target):
             return
         elif self._has_words:
-            self._pieces.append(f"({target})" if self._pieces[-1].endswith(" ") else f" ({target})")
+            note = self._note(target)
+            self._pieces.append(note if self._pieces[-1].endswith(" ") else f" {note}")
         elif self._lines:
             # The link was around a block, whose line has ended.
-            self._lines[-1] += f" ({target})"
+            self._lines[self._written] += f" {self._note(target)}"
+
+    def _note(self, target: str) -> str:
+        """Return the mark of a note: the same for the same target."""
+        return f"[{self._notes.setdefault(target, len(self._notes) + 1)}]"
 
     def _add(self, text: str) -> None:
         if not self._preformatted:
@@ -188,6 +224,7 @@ class _Page:
         depth = min(len(self._lists), _MAX_DEPTH)
         indent = "  " * (depth - 1 if self._marker else depth)
         self._lines.append(f"{quotes}{indent}{self._marker}{line}")
+        self._written = len(self._lines) - 1
         self._marker, self._wants_blank = "", False
 
 
