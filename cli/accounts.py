@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cli import command, moment
+from cli import command, moment, signing
 from cli.command import Commands, Context, given
 from cli.failure import NO, OK, USAGE, Failure
 from cli.terminal import Terminal, clean
@@ -48,6 +48,9 @@ def _add_fields(parser: argparse.ArgumentParser, *, new: bool) -> None:
     )
     parser.add_argument(
         "--identity", action="append", required=new, metavar="'Name <address>'", help="may be repeated"
+    )
+    parser.add_argument(
+        "--dkim", choices=signing.KINDS, help="sign the identities' mail; `show` prints what DNS needs"
     )
     for limit in _LIMITS:
         parser.add_argument(f"--{limit.replace('_', '-')}", type=_limit, metavar="N", help=f"or {_NO_LIMIT}")
@@ -154,10 +157,12 @@ async def edit(context: Context) -> None:
         raise Failure("give --enable or --disable, not both", USAGE)
     if context.arguments.enable or context.arguments.disable:
         body["disabled"] = context.arguments.disable
-    if not body:
+    if not body and not context.arguments.dkim:
         raise Failure("say what to change", USAGE)
     async with context.api() as api:
         account = await found(api, context.arguments.account)
+        if context.arguments.dkim and "identities" not in body:
+            body["identities"] = signing.asked(account["identities"], context.arguments.dkim)
         answer = await api.patch(command.path("accounts", account["id"]), body)
     _tell(context, answer.data)
 
@@ -174,7 +179,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
         auth=arguments.auth,
         username=arguments.username,
         password=_password(arguments),
-        identities=[_identity(text) for text in arguments.identity] if arguments.identity else None,
+        identities=_identities(arguments),
         limits=limits or None,
         ambiguity=arguments.ambiguity,
         return_path_domain=arguments.return_path_domain,
@@ -198,6 +203,13 @@ def _read(file: str) -> str:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{file}: {clean(error)}", USAGE) from error
+
+
+def _identities(arguments: argparse.Namespace) -> list[dict[str, Any]] | None:
+    if not arguments.identity:
+        return None
+    kinds = {"dkim": signing.KINDS[arguments.dkim]} if arguments.dkim else {}
+    return [_identity(text) | kinds for text in arguments.identity]
 
 
 def _identity(text: str) -> dict[str, str]:
@@ -233,6 +245,7 @@ def _tell(context: Context, account: dict[str, Any]) -> None:
             ("Changed", moment.shown(account["updated_at"])),
         ]
     )
+    signing.tell(account, context.terminal)
 
 
 def _shown(identity: dict[str, Any]) -> str:
@@ -260,3 +273,4 @@ def tell_checks(report: dict[str, Any], terminal: Terminal) -> None:
         word = "ok" if check["ok"] else "no" if report["ok"] else "FAIL"
         said = "" if check["message"] == "ok" else f": {clean(check['message'])}"
         terminal.say(f"{terminal.status(word, 4)}  {clean(check['name'])}{said}")
+    signing.tell_checks(report, terminal)

@@ -27,11 +27,15 @@ class Misused(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where state lives, which ports are public, and the environment that children inherit."""
+    """Where state lives, which ports are public, and the environment that children inherit.
+
+    `tracker_port` is where links in mail lead, also before somebody listens there.
+    """
 
     home: Path
     ports: Mapping[str, int]
     inherited: Mapping[str, str]
+    tracker_port: int
 
     @property
     def gateway_port(self) -> int:
@@ -65,13 +69,13 @@ def read() -> Settings:
     Raises: Misused when a port is not one, or two are the same.
     """
     home = Path(os.environ.get("SENDLOG_HOME") or ROOT / ".sendlog").absolute()
-    ports, _ = _ports(_PORTS), _ports(_RESERVED)
+    ports, reserved = _ports(_PORTS), _ports(_RESERVED)
     by_number: dict[int, str] = {}
     for name, number in ports.items():
         if number in by_number:
             raise Misused(f"{by_number[number]} and {name} are both {number}: give them different ports")
         by_number[number] = name
-    return Settings(home, ports, dict(os.environ))
+    return Settings(home, ports, dict(os.environ), reserved["SENDLOG_TRACKER_PORT"])
 
 
 def _ports(defaults: Mapping[str, int]) -> dict[str, int]:

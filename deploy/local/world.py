@@ -180,6 +180,7 @@ class World:
             "SENDLOG_MAILBOX_SMTP_PORT": str(self._settings.mailbox_smtp_port),
             "SENDLOG_MAILBOX_PORT": str(self._settings.mailbox_port),
             "SENDLOG_PUBLIC_URL": self.url,
+            "SENDLOG_TRACKER_URL": f"http://{ports.LOOPBACK}:{self._settings.tracker_port}",
         }
 
 

@@ -151,3 +151,39 @@ async def test_keys_are_listed_without_their_tokens(api: StubApi, cli: CommandLi
         "60000",
         "email.send",
     ]
+
+
+KEY = {
+    "algorithm": "rsa",
+    "selector": "s202611-rsa-0123ab",
+    "record_name": "s202611-rsa-0123ab._domainkey.example.com",
+    "record_value": "v=DKIM1; k=rsa; p=" + "A" * 392,
+}
+
+
+async def test_the_dns_records_of_an_account_are_shown_once_and_whole(
+    api: StubApi, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    both = [{"address": f"{name}@example.com", "name": "", "dkim": [KEY]} for name in "ab"]
+    api.answer("GET", f"/accounts/{ID}", ACCOUNT | {"identities": both})
+    lines = (await cli("accounts", "show", ID)).out.splitlines()
+    assert lines.count(KEY["record_name"]) == 1
+    assert lines.count(KEY["record_value"]) == 1
+
+
+async def test_an_account_is_told_to_sign_and_keeps_its_identities(api: StubApi, cli: CommandLine) -> None:
+    api.answer("GET", f"/accounts/{ID}", ACCOUNT)
+    api.answer("PATCH", f"/accounts/{ID}", ACCOUNT)
+    assert (await cli("accounts", "edit", ID, "--dkim", "both")).code == 0
+    hello = {"address": "hello@example.com", "name": "Hello", "dkim": ["rsa", "ed25519"]}
+    assert api.asked[-1].body == {"identities": [hello]}
+    await cli("accounts", "edit", ID, "--identity", "b@example.com", "--dkim", "none")
+    assert api.asked[-1].body == {"identities": [{"address": "b@example.com", "dkim": []}]}
+
+
+async def test_verify_says_what_dns_shows(api: StubApi, cli: CommandLine) -> None:
+    api.answer("GET", f"/accounts/{ID}", ACCOUNT)
+    shown = [{"selector": "s1", "record_name": "s1._domainkey.a", "dns": "missing", "message": "no record"}]
+    api.answer("POST", f"/accounts/{ID}/verify", {"ok": True, "checks": [], "dkim": shown})
+    assert await cli("accounts", "verify", ID) == (0, "no    dkim s1: missing: no record\n", "")
