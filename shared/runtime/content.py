@@ -115,7 +115,7 @@ class ContentStore:
         try:
             found = await obstore.head_async(self._store, key)
         except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            raise ContentMissing(key) from None
+            raise self._absent(key) from None
         except Exception as error:
             raise ContentUnavailable(f"content store: {error}") from error
         return found["size"]
@@ -137,9 +137,15 @@ class ContentStore:
             async for piece in result.stream(min_chunk_size=PIECE):
                 yield bytes(piece)
         except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            raise ContentMissing(key) from None
+            raise self._absent(key) from None
         except Exception as error:
             raise ContentUnavailable(f"content store: {error}") from error
+
+    def _absent(self, key: str) -> ContentMissing | ContentUnavailable:
+        """Tell an object that is gone from a store that is: a disk that is not mounted has lost nothing."""
+        if self.directory is not None and not self.directory.is_dir():
+            return ContentUnavailable(f"content store: {self.directory} is not there")
+        return ContentMissing(key)
 
     async def delete(self, key: str) -> None:
         """Remove an object; one that is not there is fine. Raises: ContentUnavailable."""

@@ -149,6 +149,18 @@ async def test_a_store_that_does_not_answer_is_unavailable_and_nothing_is_lost(
         await whole(open_message(an_email(attachments=(file,)), BODIES, Silent(f"file://{tmp_path}")))
 
 
+async def test_a_store_that_is_not_there_is_unavailable_and_nothing_is_lost(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    accepted = an_email(attachments=(await stored(store, b"x"),))
+    (tmp_path / "content").rename(tmp_path / "unmounted")
+    with pytest.raises(ContentUnavailable):
+        await message.check_files(accepted, store)
+    with pytest.raises(ContentUnavailable):
+        await whole(open_message(accepted, BODIES, store))
+    (tmp_path / "unmounted").rename(tmp_path / "content")
+    assert await whole(open_message(accepted, BODIES, store))
+
+
 async def test_leaving_midway_closes_the_file(tmp_path: Path) -> None:
     closed = []
 
