@@ -10,15 +10,19 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from services.gateway.emails import attachments, draft, fields, submitting
+from services.gateway import errors
+from services.gateway.emails import attachments, draft, effort, fields, submitting
 from services.gateway.emails.batch_fields import Form, Item
 from services.gateway.emails.batch_verdicts import Refusals
+from services.gateway.emails.repeats import UNCONFIRMED
 from services.gateway.errors import PAYLOAD_TOO_LARGE, ApiError, Problem
 from services.gateway.templates import budget
+from services.gateway.templates.entries import Source
 from services.gateway.templates.resolving import Resolver
 from shared.events import email
 
 SLICE: Final = 0.002
+LOOKUP_WITHIN: Final = 0.5
 MOST_RENDERED: Final = 128 * 1024 * 1024
 _REMEMBERED: Final = 16
 _FILES: Final = "$.attachments"
@@ -88,15 +92,23 @@ async def check(items: Sequence[Item], templates: Resolver) -> list[Checked]:
     out = []
     for item in items:
         send, problems = fields.read(item.value, item.path)
-        source = await templates.source(send, item.path)
+        source = await _source(templates, send, item.path) if send.template_id is not None else None
         checker = draft.Checker(send, problems, item.path, work, source)
-        if draft.is_large(send, source):
+        if effort.is_large(send, source):
             out.append(await asyncio.to_thread(_checked, item, checker, bodies))
         else:
             out.append(_checked(item, checker, bodies))
         if pace.is_over:
             await pace.rest()
     return out
+
+
+async def _source(templates: Resolver, send: fields.Send, path: str) -> Source | Problem | None:
+    try:
+        async with asyncio.timeout(LOOKUP_WITHIN):
+            return await templates.source(send, path)
+    except TimeoutError:
+        raise errors.unavailable(UNCONFIRMED) from None
 
 
 def _checked(item: Item, checker: draft.Checker, bodies: Bodies) -> Checked:

@@ -5,7 +5,7 @@ line than the client's own text can. All problems are collected, each with its p
 """
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from services.gateway import identifiers
 from services.gateway.emails import attachments, fields, rendering, times
@@ -18,11 +18,6 @@ from shared.mail import address, header
 from shared.mail.address import Mailbox
 
 MAX_RECIPIENTS: Final = 50
-MAX_TAGS: Final = 10
-MAX_TAG: Final = 64
-MAX_METADATA: Final = 50
-LARGE: Final = 64 * 1024
-_VALUE: Final = 8  # what a value counts as besides its text, in characters
 _NUL: Final = "must not contain a NUL character"
 
 
@@ -197,7 +192,9 @@ class Checker:
         given, is_templates = self._given("subject")
         if given is None:
             if not self._is_wrong("subject"):
-                self._say("subject", "is required, for the template has none" if self.source else "is required")
+                self._say(
+                    "subject", "is required, for the template has none" if self.source else "is required"
+                )
             return ""
         subject = self._rendered("subject", given)
         if problem := header.check_value(subject, header.MAX_SUBJECT):
@@ -253,10 +250,10 @@ class Checker:
 
     def _tags(self) -> tuple[str, ...]:
         given = self.send.tags or []
-        if len(given) > MAX_TAGS:
-            self._say("tags", f"there may be at most {MAX_TAGS} tags")
+        if len(given) > fields.MAX_TAGS:
+            self._say("tags", f"there may be at most {fields.MAX_TAGS} tags")
         for number, tag in enumerate(given):
-            if problem := header.check_value(tag, MAX_TAG) or (None if tag else "must not be empty"):
+            if problem := header.check_value(tag, fields.MAX_TAG) or (None if tag else "must not be empty"):
                 self._say(f"tags[{number}]", problem)
         return tuple(dict.fromkeys(given))
 
@@ -265,35 +262,19 @@ class Checker:
 
     def _metadata(self) -> dict[str, str]:
         given = self.send.metadata or {}
-        if len(given) > MAX_METADATA:
-            self._say("metadata", f"there may be at most {MAX_METADATA} pairs")
+        if len(given) > fields.MAX_PAIRS:
+            self._say("metadata", f"there may be at most {fields.MAX_PAIRS} pairs")
         for key, value in given.items():
-            if "\0" in key or "\0" in value:
-                self.problems.append(Problem(f"{self._path}.metadata[{fields.quoted(key)}]", _NUL))
+            if problem := _wrong_pair(key, value):
+                self.problems.append(Problem(f"{self._path}.metadata[{fields.quoted(key[:80])}]", problem))
         return given
 
 
-def is_large(send: fields.Send, source: Source | Problem | None = None) -> bool:
-    """Say whether checking this object may take long enough that other requests would notice."""
-    texts = [send.subject, send.html, send.text]
-    if isinstance(source, Source):
-        texts += [source.texts.subject, source.texts.html, source.texts.text]
-    size = sum(len(text) for text in texts if text)
-    if size > LARGE or (send.variables is None and send.template_id is None):
-        return size > LARGE
-    heavy = any(rendering.is_heavy(text) for text in texts if text)
-    return heavy or (send.variables is not None and _reaches(send.variables, LARGE - size))
-
-
-def _reaches(value: Any, size: int) -> bool:
-    """Say whether a JSON value is longer than this, looking no further than needed to know."""
-    waiting = [value]
-    while waiting and size >= 0:
-        item = waiting.pop()
-        size -= _VALUE + (len(item) if isinstance(item, str) else 0)
-        if isinstance(item, list):
-            waiting.extend(item)
-        elif isinstance(item, dict):
-            size -= sum(map(len, item))
-            waiting.extend(item.values())
-    return size < 0
+def _wrong_pair(key: str, value: str) -> str | None:
+    if "\0" in key or "\0" in value:
+        return _NUL
+    if not 1 <= len(key) <= fields.MAX_KEY:
+        return f"the name must have 1 to {fields.MAX_KEY} characters"
+    if len(value) > fields.MAX_VALUE:
+        return f"is longer than {fields.MAX_VALUE} characters"
+    return None

@@ -30,6 +30,27 @@ _EXPECTED: Final = {
 ALIAS: Final = re.compile(r"\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\Z")
 
 
+MAX_TAGS: Final = 10
+MAX_TAG: Final = 64
+MAX_PAIRS: Final = 50
+MAX_KEY: Final = 255
+MAX_VALUE: Final = 1024
+# Told to clients only: the draft checks them, for it names every one that is wrong.
+_TAGS: Final = msgspec.Meta(
+    extra_json_schema={
+        "maxItems": MAX_TAGS,
+        "items": {"type": "string", "minLength": 1, "maxLength": MAX_TAG},
+    }
+)
+_METADATA: Final = msgspec.Meta(
+    extra_json_schema={
+        "maxProperties": MAX_PAIRS,
+        "propertyNames": {"minLength": 1, "maxLength": MAX_KEY},
+        "additionalProperties": {"type": "string", "maxLength": MAX_VALUE},
+    }
+)
+
+
 class Tracking(msgspec.Struct, forbid_unknown_fields=True):
     """Which signals the client asks for; what is absent is as the account has it."""
 
@@ -60,8 +81,8 @@ class Send(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"})
     expires_at: str | None = None
     smtp_account_id: str | None = None
     tracking: Tracking | None = None
-    tags: list[str] | None = None
-    metadata: dict[str, str] | None = None
+    tags: Annotated[list[str], _TAGS] | None = None
+    metadata: Annotated[dict[str, str], _METADATA] | None = None
     unsubscribe: bool | None = None
 
 

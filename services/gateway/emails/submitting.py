@@ -15,7 +15,16 @@ import structlog
 from prometheus_client import Counter
 
 from services.gateway import errors, identifiers, plain_text
-from services.gateway.emails import acceptance, attaching, draft, fields, presentation, repeats, unsubscribing
+from services.gateway.emails import (
+    acceptance,
+    attaching,
+    draft,
+    effort,
+    fields,
+    presentation,
+    repeats,
+    unsubscribing,
+)
 from services.gateway.emails.repeats import UNCONFIRMED, Claim, First
 from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Request, Services
@@ -93,7 +102,7 @@ async def checked(
     source = await Resolver(services.templates, workspace).source(send)
     checker = draft.Checker(send, problems, source=source)
     checker.unusable = unusable
-    made = await asyncio.to_thread(checker.draft) if draft.is_large(send, source) else checker.draft()
+    made = await asyncio.to_thread(checker.draft) if effort.is_large(send, source) else checker.draft()
     if problems:
         raise errors.invalid(problems + acceptance.time_problems(made, datetime.now(UTC)))
     if checker.templates:
@@ -136,7 +145,7 @@ async def store_content(
 ) -> acceptance.Kept:
     """Return the content as it travels; what is too large for the log is stored first. Raises: ApiError 503."""
     require_room(services)
-    large = len(made.html or "") + len(made.text or "") > draft.LARGE
+    large = len(made.html or "") + len(made.text or "") > effort.LARGE
     body = await asyncio.to_thread(packed, made) if large else packed(made)
     if body.packed is not None and email.must_be_stored(body):
         key = acceptance.content_key(about.workspace, about.email_id, body.packed, now)

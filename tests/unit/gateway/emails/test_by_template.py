@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.gateway.emails import draft, fields
+from services.gateway.emails import draft, effort, fields
 from services.gateway.errors import Problem
 from services.gateway.templates.entries import Source, Version
 
@@ -89,5 +89,5 @@ def test_styles_are_moved_after_rendering() -> None:
 def test_a_template_with_loops_is_checked_in_a_thread() -> None:
     send = fields.Send(template_id="t", variables={})
     loop = Source("i", 1, "t", Version(text="{% for x in y %}{{ x }}{% endfor %}"))
-    assert draft.is_large(send, loop)
-    assert not draft.is_large(send, Source("i", 1, "t", TEXTS))
+    assert effort.is_large(send, loop)
+    assert not effort.is_large(send, Source("i", 1, "t", TEXTS))

@@ -174,6 +174,14 @@ def test_ten_tags_of_64_characters_pass_and_more_do_not() -> None:
     assert paths(check(tags=[str(n) for n in range(11)])[1]) == ["$.tags"]
 
 
+def test_metadata_is_bounded_in_its_names_and_values() -> None:
+    accepted(metadata={"k" * 255: "v" * 1024, "empty": ""})
+    wrong = {"": "v", "k" * 256: "v", "long": "v" * 1025}
+    assert paths(check(metadata=wrong)[1]) == [
+        '$.metadata[""]', f'$.metadata["{"k" * 80}"]', '$.metadata["long"]',
+    ]  # fmt: skip
+
+
 def test_fifty_pairs_of_metadata_pass_and_more_do_not() -> None:
     accepted(metadata={str(n): "x" for n in range(50)})
     assert paths(check(metadata={str(n): "x" for n in range(51)})[1]) == ["$.metadata"]

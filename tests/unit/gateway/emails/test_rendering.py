@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from services.gateway.emails import draft, fields, rendering
+from services.gateway.emails import effort, fields, rendering
 from services.gateway.templates import budget
 from tests.unit.gateway.emails.requests import accepted, check, paths
 
@@ -156,5 +156,5 @@ def test_an_object_is_not_shown_as_text_by_a_filter_either() -> None:
 
 @pytest.mark.parametrize("variables", [{"a": "x" * 70_000}, {"a": [["y"] * 10_000]}, {"k" * 70_000: 1}])
 def test_an_email_with_large_variables_is_checked_in_a_thread(variables: dict[str, object]) -> None:
-    assert draft.is_large(fields.Send(text="{{ a }}", variables=variables))
-    assert not draft.is_large(fields.Send(text="{{ a }}", variables={"a": "x" * 1000, "b": [1, 2]}))
+    assert effort.is_large(fields.Send(text="{{ a }}", variables=variables))
+    assert not effort.is_large(fields.Send(text="{{ a }}", variables={"a": "x" * 1000, "b": [1, 2]}))

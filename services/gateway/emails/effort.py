@@ -1,0 +1,39 @@
+"""How much there is to do about a send object: what may take long is done in a thread. Pure.
+
+A request that keeps the loop for some tenths of a second is a wait for every other one.
+"""
+
+from typing import Any, Final
+
+from services.gateway.emails import fields, rendering
+from services.gateway.errors import Problem
+from services.gateway.templates.entries import Source
+
+LARGE: Final = 64 * 1024
+_VALUE: Final = 8  # what a value counts as besides its text, in characters
+
+
+def is_large(send: fields.Send, source: Source | Problem | None = None) -> bool:
+    """Say whether checking this object may take long enough that other requests would notice."""
+    texts = [send.subject, send.html, send.text]
+    if isinstance(source, Source):
+        texts += [source.texts.subject, source.texts.html, source.texts.text]
+    size = sum(len(text) for text in texts if text)
+    if size > LARGE or (send.variables is None and send.template_id is None):
+        return size > LARGE
+    heavy = any(rendering.is_heavy(text) for text in texts if text)
+    return heavy or (send.variables is not None and _reaches(send.variables, LARGE - size))
+
+
+def _reaches(value: Any, size: int) -> bool:
+    """Say whether a JSON value is longer than this, looking no further than needed to know."""
+    waiting = [value]
+    while waiting and size >= 0:
+        item = waiting.pop()
+        size -= _VALUE + (len(item) if isinstance(item, str) else 0)
+        if isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            size -= sum(map(len, item))
+            waiting.extend(item.values())
+    return size < 0
