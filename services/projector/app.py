@@ -12,6 +12,7 @@ from services.projector import chores, consumers, reach, suppressions
 from services.projector.expiry import Sweeper
 from services.projector.handlers import Handlers
 from services.projector.health import broker_check, database_check, records_check
+from services.projector.orphans import Orphans
 from services.projector.settings import Connections, Settings
 from services.projector.trimming import Trimmer
 from shared.runtime import consumer, log, postgres, process, settings
@@ -83,6 +84,7 @@ async def assemble(wanted: Settings) -> AsyncIterator[Handlers]:
 def _chores(
     pool: asyncpg.Pool, emails: log.Log, lister: suppressions.Lister, wanted: Settings
 ) -> list[asyncio.Task[None]]:
+    content = ContentStore(wanted.content_url)
     hot = timedelta(hours=wanted.hot_hours)
     trimmer = Trimmer(pool, emails.client, hot=hot, most=wanted.hot_emails)
     chores_ = (
@@ -90,6 +92,7 @@ def _chores(
         (2.0, "suppressions", lister.tick),
         (10.0, "trim", trimmer.trim),
         (60.0, "stretches", trimmer.forget),
-        (60.0, "expiry", Sweeper(pool, ContentStore(wanted.content_url)).sweep),
+        (60.0, "expiry", Sweeper(pool, content).sweep),
+        (3600.0, "orphans", Orphans(pool, content).sweep),
     )
     return [asyncio.create_task(chores.every(*chore), name=chore[1]) for chore in chores_]

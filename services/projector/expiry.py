@@ -1,16 +1,17 @@
 """Content goes when its time is over: row by row in small steps, stored objects first.
 
-An object whose row is gone would never be found again, so a row goes only after its object.
+An object whose row is gone would be found again by the sweep alone, so a row goes only after its object; and an
+object only with the last email that refers to it.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
-import msgspec
 import structlog
 
-from services.projector import metrics, rows, store
+from services.projector import metrics, store
 from shared.runtime import postgres
 from shared.runtime.content import ContentStore
 
@@ -45,16 +46,14 @@ class Sweeper:
             due = await connection.fetch(SQL["take_due"], STEP)
             if not due:
                 return None
-            bodies = await connection.fetch(SQL["delete_contents"], *zip(*due, strict=True))
-            for (body,) in bodies:
-                key = _stored_under(body)
-                if key is not None:
-                    await self._content.delete(key)
-            return len(bodies)
+            columns = list(zip(*due, strict=True))
+            deleted = await connection.execute(SQL["delete_contents"], *columns)
+            freed = {key for (key,) in await connection.fetch(SQL["delete_references"], *columns)}
+            for key in freed - await referred(connection, freed):
+                await self._content.delete(key)
+            return int(deleted.rpartition(" ")[2])
 
 
-def _stored_under(body: bytes) -> str | None:
-    try:
-        return rows.decode_body(body).key
-    except msgspec.MsgspecError:
-        return None
+async def referred(connection: Any, keys: Iterable[str]) -> set[str]:
+    """Return those of the keys that some email refers to."""
+    return {key for (key,) in await connection.fetch(SQL["find_referred"], list(keys))}

@@ -65,6 +65,7 @@ ARCHIVED: Final = (
     "payload",
 )
 EXPIRY: Final = ("workspace", "email_id", "expires_at")
+OBJECT: Final = ("workspace", "email_id", "key")
 Archived = tuple[str, str, str, int, str, datetime, str | None, bytes]
 Head = tuple[str, str, str, str, datetime | None, int, bytes]
 
@@ -163,6 +164,18 @@ def body(records: Iterable[record.Record]) -> bytes | None:
         if isinstance(item.event, submission.Requested) and item.event.email.body is not None:
             return _encoder.encode(item.event.email.body)
     return None
+
+
+def objects(records: Iterable[record.Record]) -> list[str]:
+    """Return the keys of the content store that came with a request, each once."""
+    keys: dict[str, None] = {}
+    for item in records:
+        if isinstance(item.event, submission.Requested):
+            body = item.event.email.body
+            if body is not None and body.key is not None:
+                keys[clean(body.key)] = None
+            keys |= dict.fromkeys(clean(file.key) for file in item.event.email.attachments)
+    return list(keys)
 
 
 def expiry(state: fold.State, keep: timedelta) -> datetime | None:

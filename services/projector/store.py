@@ -105,6 +105,7 @@ class Batch:
         self._replaced: list[rows.Row] = []
         self._advanced: list[rows.Head] = []
         self._bodies: list[tuple[str, str, bytes]] = []
+        self._objects: list[tuple[str, str, str]] = []
         self._expiries: list[tuple[str, str, datetime]] = []
         self._stretches: Counter[int] = Counter()
 
@@ -121,6 +122,7 @@ class Batch:
         await self._copy("emails", rows.Row._fields, self._inserted)
         await self._copy("events", rows.ARCHIVED, rows.archived(fresh))
         await self._copy("contents", ("workspace", "email_id", "body"), self._bodies)
+        await self._copy("objects", rows.OBJECT, self._objects)
         await self._finish()
         return {item.sequence for item in fresh}
 
@@ -139,6 +141,7 @@ class Batch:
             self._note(lane, [item for item in lane.records if item.sequence in new], state)
             self._replaced.append(rows.row(lane.workspace, lane.email_id, state))
         await self._run("insert_contents", self._bodies)
+        await self._run("insert_objects", self._objects)
         await self._finish()
         return new
 
@@ -182,6 +185,7 @@ class Batch:
         body = rows.body(requests)
         if body is not None:
             self._bodies.append((lane.workspace, lane.email_id, body))
+        self._objects += [(lane.workspace, lane.email_id, key) for key in rows.objects(requests)]
         expires_at = rows.expiry(state, self._keep)
         if fresh and expires_at is not None and (requests or not was_final):
             self._expiries.append((lane.workspace, lane.email_id, expires_at))

@@ -49,6 +49,11 @@ INSERT INTO projector.contents (workspace, email_id, body)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[])
 ON CONFLICT DO NOTHING
 
+-- name: insert_objects
+INSERT INTO projector.objects (workspace, email_id, key)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[])
+ON CONFLICT DO NOTHING
+
 -- name: count_emails
 INSERT INTO projector.stretches (stretch, emails, seen_at)
 SELECT stretch, emails, clock_timestamp() FROM unnest($1::bigint[], $2::integer[]) AS given (stretch, emails)

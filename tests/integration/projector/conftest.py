@@ -15,7 +15,7 @@ from services.projector.settings import Settings
 from shared.runtime import postgres
 from tests.controls import runtime, servers
 
-_TABLES = "emails, events, contents, expiries, stretches, suppressions"
+_TABLES = "emails, events, contents, objects, expiries, stretches, suppressions"
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +39,11 @@ async def pool(_migrated: str) -> AsyncIterator[asyncpg.Pool]:
 async def empty(pool: asyncpg.Pool) -> None:
     await pool.execute("".join(f"TRUNCATE projector.{table};" for table in _TABLES.split(", ")))
     await pool.execute("UPDATE projector.progress SET sequence = 0, projected_at = 'epoch'")
+
+
+async def catch_up(pool: asyncpg.Pool) -> None:
+    """Have the read model complete up to now, as the projector's clock does."""
+    await pool.execute("UPDATE projector.progress SET projected_at = now()")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from shared.runtime.log import Log
 from shared.runtime.publisher import Publisher
 from tests.controls import runtime
 from tests.controls.emails import a_record, a_request
+from tests.integration.projector.conftest import catch_up
 
 _PROGRESS = "SELECT sequence, projected_at FROM projector.progress"
 
@@ -74,6 +75,8 @@ async def test_content_goes_when_its_time_is_over_and_not_before(pool: asyncpg.P
     await _ended(pool, old, days_ago=31, sequence=1)
     await _ended(pool, email.Body(key="default/large", size=5), days_ago=31, sequence=3)
     kept = await _ended(pool, old, days_ago=29, sequence=5)
+    assert await expiry.Sweeper(pool, content).sweep() == 0, "before the read model is known to be complete"
+    await catch_up(pool)
     assert await expiry.Sweeper(pool, content).sweep() == 2
     left = await pool.fetch("SELECT email_id FROM projector.contents")
     assert [str(email_id) for (email_id,) in left] == [kept]
@@ -89,6 +92,7 @@ async def test_many_contents_go_in_several_steps(
     monkeypatch.setattr(expiry, "STEP", 3)
     for number in range(8):
         await _ended(pool, email.pack(email.Content(text="old")), days_ago=31, sequence=2 * number + 1)
+    await catch_up(pool)
     assert await expiry.Sweeper(pool, ContentStore(tmp_path.as_uri())).sweep() == 8
 
 
@@ -100,6 +104,7 @@ class _AwayStore(ContentStore):
 async def test_a_row_stays_until_its_object_is_gone(pool: asyncpg.Pool, tmp_path: Path) -> None:
     """An object without a row would never be found again."""
     await _ended(pool, email.Body(key="default/large", size=5), days_ago=31, sequence=1)
+    await catch_up(pool)
     with pytest.raises(ContentUnavailable):
         await expiry.Sweeper(pool, _AwayStore(tmp_path.as_uri())).sweep()
     assert await pool.fetchval("SELECT count(*) FROM projector.contents") == 1
