@@ -5,12 +5,24 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cli import accounts, doctor, emails, environment, keys, messages, rebuild, show, tail, workspaces
+from cli import (
+    accounts,
+    doctor,
+    emails,
+    environment,
+    keys,
+    messages,
+    rebuild,
+    show,
+    tail,
+    templates,
+    workspaces,
+)
 from cli.command import Context, Parser
 from cli.failure import EXIT_CODES, FAULT, INTERRUPTED, OK, UNAVAILABLE, Failure
 from cli.terminal import Terminal, clean
 
-_GROUPS = (emails, messages, show, tail, accounts, keys, workspaces, rebuild, doctor)
+_GROUPS = (emails, messages, show, tail, accounts, keys, templates, workspaces, rebuild, doctor)
 _DESCRIPTION = """\
 Sendlog on the command line.
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from cli import accounts, command, moment
+from cli import accounts, command, moment, templates
 from cli.command import Commands, Context, given
 from cli.failure import USAGE, Failure
 from cli.terminal import clean
@@ -66,7 +66,10 @@ def describe(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{role}", action="append", required=required, metavar="ADDRESS", help="may be repeated"
         )
-    parser.add_argument("--subject", required=True)
+    parser.add_argument("--subject", help="a template may give it")
+    parser.add_argument("--template", metavar="TEMPLATE", help="the texts come from it; its id or alias")
+    parser.add_argument("--template-version", type=command.count, metavar="N", help="default: the published one")
+    templates.add_variables(parser)
     parser.add_argument("--text", help="the text body")
     parser.add_argument("--html", help="the HTML body")
     parser.add_argument(
@@ -112,8 +115,8 @@ def submission(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the send object. Raises: Failure."""
     fields = vars(arguments)
     text, html = _content(arguments, "text"), _content(arguments, "html")
-    if text is None and html is None:
-        raise Failure("give the email a body: --text, --html, --text-file or --html-file", USAGE)
+    if arguments.template is None:
+        _require_texts(arguments, text, html)
     return given(
         to=arguments.to[0] if len(arguments.to) == 1 else arguments.to,
         cc=arguments.cc,
@@ -121,6 +124,9 @@ def submission(arguments: argparse.Namespace) -> dict[str, Any]:
         subject=arguments.subject,
         text=text,
         html=html,
+        template_id=arguments.template,
+        template_version=arguments.template_version,
+        variables=templates.variables(arguments),
         from_name=arguments.from_name,
         reply_to=arguments.reply_to,
         scheduled_at=moment.given(arguments.at) if arguments.at else None,
@@ -129,6 +135,13 @@ def submission(arguments: argparse.Namespace) -> dict[str, Any]:
         metadata=_split(arguments.metadata, "=", "--metadata"),
         headers=_split(arguments.header, ":", "--header"),
     ) | given(**{"from": fields["from"]})
+
+
+def _require_texts(arguments: argparse.Namespace, text: str | None, html: str | None) -> None:
+    if text is None and html is None:
+        raise Failure("give the email a body: --text, --html, --text-file, --html-file or --template", USAGE)
+    if arguments.subject is None:
+        raise Failure("give the email a --subject", USAGE)
 
 
 def _content(arguments: argparse.Namespace, kind: str) -> str | None:
