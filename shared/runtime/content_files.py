@@ -4,6 +4,7 @@ obstore renames without any fsync, so after a power cut an accepted email's file
 are on disk before the name is, and the name before the caller goes on.
 """
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import BinaryIO, Final
 
 UNFINISHED: Final = ".unfinished"  # beside the workspaces: what a crash leaves here is swept with the rest
 _EARLY: Final = 4 * 1024 * 1024
+SPARE: Final = 64 * 1024 * 1024
+SPARE_PART: Final = 0.05
 
 
 class Files:
@@ -23,6 +26,7 @@ class Files:
 
     def begin(self) -> "Upload":
         """Open a new object without a name. Raises: OSError."""
+        require_room(self._root)
         place = self._root / UNFINISHED
         place.mkdir(exist_ok=True)
         return Upload(place / secrets.token_hex(16))
@@ -70,6 +74,7 @@ class Upload:
         self._size += len(data)
         # Written back while more is coming, so that the end has little left to wait for.
         if self._size - self._flushed >= _EARLY:
+            require_room(self.path.parent)
             os.fdatasync(self._file.fileno())
             self._flushed = self._size
 
@@ -82,6 +87,13 @@ class Upload:
         """Remove what has no name yet. Raises: OSError."""
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+
+def require_room(directory: Path) -> None:
+    """Refuse to fill up a disk that others write to as well: what is under way needs the rest. Raises: OSError."""
+    disk = os.statvfs(directory)
+    if disk.f_bavail * disk.f_frsize < min(SPARE, SPARE_PART * disk.f_blocks * disk.f_frsize):
+        raise OSError(errno.ENOSPC, "the disk is nearly full")
 
 
 def _sync(directory: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime import content
+from shared.runtime import content, content_files
 from shared.runtime.content import ContentMissing, ContentStore, ContentUnavailable
 from tests.controls import buckets
 
@@ -158,6 +158,32 @@ async def test_a_full_disk_is_said_and_leaves_nothing(
         await store.put_stream("w/two", _chunks(b"x"))
     monkeypatch.undo()
     assert await _keys(store) == set()
+
+
+async def test_a_disk_that_is_nearly_full_takes_no_more_and_gives_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ContentStore(tmp_path.as_uri())
+    await store.put("w/before", b"x")
+    monkeypatch.setattr(content_files, "SPARE", 1 << 60)
+    monkeypatch.setattr(content_files, "SPARE_PART", 1.0)
+    with pytest.raises(ContentUnavailable, match="nearly full"):
+        await store.put("w/one", b"x")
+    with pytest.raises(ContentUnavailable, match="nearly full"):
+        await store.put_stream("w/two", _chunks(b"x"))
+    assert await store.get("w/before") == b"x"
+    monkeypatch.setattr(content_files, "SPARE", 0)
+    await store.put("w/one", b"x")
+
+    async def filling() -> AsyncIterator[bytes]:
+        yield bytes(content.STEP)
+        monkeypatch.setattr(content_files, "SPARE", 1 << 60)
+        async for chunk in _chunks(bytes(9 * MIB)):
+            yield chunk
+
+    with pytest.raises(ContentUnavailable, match="nearly full"):
+        await store.put_stream("w/three", filling())
+    assert await _keys(store) == {"w/before", "w/one"}
 
 
 async def test_a_bucket_that_refuses_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
