@@ -16,7 +16,7 @@ from email.policy import SMTP
 import asyncpg
 import msgspec
 
-from bench import dkim, load
+from bench import attaching, dkim, load
 from bench.figures import Row
 from services.bootstrap import database
 from services.projector import rebuilding, store
@@ -270,6 +270,7 @@ async def releases(scale: int) -> list[Row]:
 ROWS: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "transaction": transaction,
     "compose": compose,
+    "compose_file": attaching.compose,
     "dkim": dkim.signing,
     "projection": projection,
     "lookups": lookups,
