@@ -17,6 +17,7 @@ from shared.runtime import log, topology
 logger = structlog.get_logger(__name__)
 _DAY_NS = 86_400 * 10**9
 # About 400 bytes an entry: five million; imports write by atomic batches.
+_KEPT_DAYS = {topology.IMPORTS: 7}
 _LARGE = {topology.SUPPRESSIONS: 2 * 1024**3, topology.TEMPLATE_VERSIONS: 2 * 1024**3}
 
 
@@ -67,6 +68,7 @@ def _bucket(name: str) -> dict[str, Any]:
         "discard": "new",
         "max_bytes": _LARGE.get(name, 256 * 1024**2),
         "allow_atomic": name in _LARGE,
+        "max_age": _KEPT_DAYS.get(name, 0) * _DAY_NS,
         "duplicate_window": 120 * 10**9,
     }
 

@@ -30,16 +30,17 @@ class _Headed(web.StreamResponse):
         if self._head.count("\n") != len(headers) or "\0" in self._head:
             raise ValueError("a header value holds a line break")
 
-    def _first_bytes(self, request: web.BaseRequest, length: int) -> bytes:
+    def _first_bytes(self, request: web.BaseRequest, length: int | None) -> bytes:
         """Return the head; keeps the connection if the client wants that and nobody forbade it."""
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
         connection = "" if self._keep_alive else "Connection: close\r\n"
         if self._keep_alive and request.version == HttpVersion10:
             connection = "Connection: keep-alive\r\n"
+        size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
         return (
             f"{_LINES[self._status]}{self._head}{_FIXED}Date: {rfc822_formatted_time()}\r\n"
-            f"Content-Length: {length}\r\n{connection}\r\n"
+            f"{size}\r\n{connection}\r\n"
         ).encode("latin-1")
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -61,10 +62,10 @@ class Answer(_Headed):
 
 
 class FileAnswer(_Headed):
-    """A file of a known size, in pieces as they come; no more than one of them is in memory."""
+    """A file in pieces as they come, of a known size or chunked; no more than one piece is in memory."""
 
     def __init__(
-        self, status: int, size: int, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str]
+        self, status: int, size: int | None, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str]
     ) -> None:
         super().__init__(status, headers)
         self._size = size
@@ -79,6 +80,8 @@ class FileAnswer(_Headed):
             await request.writer.write(self._first_bytes(request, self._size))
             if request.method == "HEAD":
                 return None
+            if self._size is None:
+                request.writer.enable_chunking()
             try:
                 sent = await self._write_pieces(request)
             except ConnectionError:
@@ -86,7 +89,9 @@ class FileAnswer(_Headed):
             except Exception as fault:
                 logger.error("file_broken_off", error=repr(fault))
                 sent = -1
-        if sent != self._size:
+        if self._size is None and sent >= 0:
+            await request.writer.write_eof()
+        elif sent != self._size:
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("the file could not be read to its end")
@@ -96,7 +101,7 @@ class FileAnswer(_Headed):
         sent = 0
         async for piece in self._pieces:
             sent += len(piece)
-            if sent > self._size:
+            if self._size is not None and sent > self._size:
                 break
             async with asyncio.timeout(STALLED_AFTER):  # a client that does not read holds a file open
                 await request.writer.write(piece)

@@ -17,6 +17,7 @@ from services.gateway.http_server import HttpServer
 from services.gateway.request import KeyUse, Services
 from services.gateway.serving import Front
 from services.gateway.settings import Settings
+from services.gateway.suppressions.imports import Imports
 from services.gateway.templates.library import Library
 from shared.runtime import health, keyring, log, outgoing, postgres, process, settings, topology
 from shared.runtime.buckets import Bucket
@@ -81,6 +82,9 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
     stack.push_async_callback(templates.close)
     suppressions = Suppressions(client, ring)
     await suppressions.open()
+    content = ContentStore(wanted.content_url)
+    imports = Imports(client, content, suppressions)
+    stack.push_async_callback(imports.stop)
     return Services(
         settings=wanted,
         client=client,
@@ -93,7 +97,8 @@ async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
         workspaces=await bucket(topology.WORKSPACES, Workspace),
         templates=templates,
         suppressions=suppressions,
-        content=ContentStore(wanted.content_url),
+        imports=imports,
+        content=content,
         keyring=ring,
         tokens=Tokens(ring),
         allowed=_networks(wanted.allow_networks),

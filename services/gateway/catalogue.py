@@ -79,10 +79,16 @@ def _operation(document: dict[str, Any], method: str, path: str, how: dict[str, 
         lines += [f"| `{one['name']}` | {one['in']} | {schema.in_words(one['schema'])} |" for one in asked]
         lines.append("")
     if body := how.get("requestBody"):
-        ((kind, told),) = body["content"].items()
-        name = told["schema"]["$ref"].rsplit("/", 1)[1]
-        lines += [f"Body, `{kind}`: [{name}](#{name.lower()}).\n"]
+        lines += [_body(body["content"])]
     return "\n".join(lines)
+
+
+def _body(content: dict[str, Any]) -> str:
+    ((kind, told),) = content.items()
+    if "$ref" not in told["schema"]:
+        return f"Body, `{kind}`: a file.\n"
+    name = told["schema"]["$ref"].rsplit("/", 1)[1]
+    return f"Body, `{kind}`: [{name}](#{name.lower()}).\n"
 
 
 def _answer(content: dict[str, Any]) -> str:

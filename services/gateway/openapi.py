@@ -117,6 +117,9 @@ def _operation(route: Route, schema_of: dict[int, Any], components: dict[str, An
             "required": True,
             "content": {FORM: {"schema": schema_of[id(route.form)]}},
         }
+    if route.upload is not None:
+        file = {route.upload: {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": file}
     return operation
 
 
@@ -157,6 +160,8 @@ def _successes(route: Route, schema_of: dict[int, Any]) -> dict[str, Any]:
     success = _success(route, schema_of)
     if errors.RANGE_NOT_SATISFIABLE in route.errors:
         return {str(route.status): success, "206": {**success, "description": "The range asked for"}}
+    if route.also is not None:
+        return {str(route.status): success, str(route.also): success}
     return {str(route.status): success}
 
 
@@ -184,7 +189,7 @@ def codes(route: Route) -> list[str]:
     found = {*_ALWAYS, *route.errors, errors.VALIDATION_ERROR}
     if route.ids:
         found.add(errors.NOT_FOUND)
-    if route.body is not None or route.form is not None:
+    if route.body is not None or route.form is not None or route.upload is not None:
         found |= {errors.PAYLOAD_TOO_LARGE, errors.UNSUPPORTED_MEDIA_TYPE, errors.REQUEST_TIMEOUT}
     elif route.method == "POST":
         found |= {errors.PAYLOAD_TOO_LARGE, errors.REQUEST_TIMEOUT}

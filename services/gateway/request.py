@@ -17,6 +17,7 @@ from nats.aio.client import Client
 
 from services.gateway.estimates import Estimates
 from services.gateway.settings import Settings
+from services.gateway.suppressions.imports import Imports
 from services.gateway.templates.library import Library
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Workspace
@@ -56,6 +57,7 @@ class Services:
     workspaces: Bucket[Workspace]
     templates: Library
     suppressions: Suppressions
+    imports: Imports
     content: ContentStore
     keyring: Keyring
     tokens: Tokens
@@ -110,7 +112,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Download:
-    """A success that is a file (`Route.produces`): exactly `size` bytes, in pieces as they come.
+    """A success that is a file (`Route.produces`): exactly `size` bytes (None: as many as come), in pieces.
 
     It is saved as `filename`, never shown. What can be refused is refused before this is returned: once the
     pieces are asked for, a fault can only break the connection off. `status` is for parts of a file (206).
@@ -118,7 +120,7 @@ class Download:
 
     content_type: str
     filename: str
-    size: int
+    size: int | None
     pieces: AsyncGenerator[bytes, None]
     status: int | None = None
     headers: Mapping[str, str] | None = None

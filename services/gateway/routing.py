@@ -24,6 +24,7 @@ class Route:
     then the handler gets `request.body` alone (limits and content type are checked all the same) and `body`
     is only documentation. A route with a `form` has a handler that reads `request.incoming` by itself, as
     multipart; the struct documents its text parts. In a query struct, a field that is a list or tuple may be repeated in the URL.
+    With `upload` it reads a file of that content type. `also` is a second status of success.
     `data` and `meta` are the types of the reply; a route that `produces` a content type replies with a
     `Download` of it instead, and its `data` is bytes. `errors` are codes beyond those that follow from the rest.
     """
@@ -37,8 +38,10 @@ class Route:
     meta: Any = None
     produces: str | None = None
     status: int = 200
+    also: int | None = None
     body: Any = None
     form: Any = None
+    upload: str | None = None
     query: Any = None
     decode: bool = True
     errors: tuple[str, ...] = ()

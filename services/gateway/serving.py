@@ -115,7 +115,7 @@ class Front:
             request.body = await reading.body(incoming, services.settings.json_bytes)
             if route.decode:
                 request.data = validation.convert(json_body.parse(request.body), route.body)
-        elif route.form is not None:
+        elif route.form is not None or route.upload is not None:
             request.incoming = incoming
         elif route.method == "POST":
             await reading.nothing(incoming)

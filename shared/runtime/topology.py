@@ -63,6 +63,7 @@ LIMITS: Final = "limits"
 TEMPLATES: Final = "templates"
 TEMPLATE_VERSIONS: Final = "template_versions"
 SUPPRESSIONS: Final = "suppressions"
+IMPORTS: Final = "suppression_imports"
 BUCKETS: Final = (
     KEYS,
     KEY_USES,
@@ -71,6 +72,7 @@ BUCKETS: Final = (
     LEASES,
     LIMITS,
     SUPPRESSIONS,
+    IMPORTS,
     TEMPLATES,
     TEMPLATE_VERSIONS,
 )

@@ -56,6 +56,12 @@ class ExportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: Cause | None = None
 
 
+class ImportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The reason of those records that give none."""
+
+    reason: Cause = "manual"
+
+
 def shown(entry: Entry) -> Suppression:
     """Return an entry as a client sees it."""
     return Suppression(

@@ -19,7 +19,7 @@ from services.gateway.suppressions.fields import Query, Suppression
 from shared.mail import address
 from shared.runtime import postgres
 
-_SQL: Final = postgres.statements(Path(__file__).with_name("store.sql"))
+SQL: Final = postgres.statements(Path(__file__).with_name("store.sql"))
 _SEEN: Final = struct.Struct(">q32s")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK: Final = 2000
@@ -51,8 +51,8 @@ async def _find(pool: asyncpg.Pool, filters: tuple[Any, ...], query: Query, afte
     offset = (query.page - 1) * query.per_page if query.cursor is None else 0
     async with pool.acquire() as connection:
         # The moment first: what is projected after it may be in the page, never the other way round.
-        projected_at = await connection.fetchval(_SQL["begin"])
-        statement = _SQL["page"].format(where=_SQL["where"])
+        projected_at = await connection.fetchval(SQL["begin"])
+        statement = SQL["page"].format(where=SQL["where"])
         rows = await connection.fetch(statement, *filters, *after, query.per_page + 1, offset)
         total = await _count(connection, filters)
     more, rows = len(rows) > query.per_page, rows[: query.per_page]
@@ -69,11 +69,11 @@ async def _find(pool: asyncpg.Pool, filters: tuple[Any, ...], query: Query, afte
 
 
 async def _count(connection: Any, filters: tuple[Any, ...]) -> index.Total:
-    statement = _SQL["count"].format(where=_SQL["where"])
+    statement = SQL["count"].format(where=SQL["where"])
     rows = await connection.fetchval(statement, *filters, index.EXACT_TO + 1)
     if rows <= index.EXACT_TO:
         return index.Total(rows)
-    plan = await connection.fetchval(_SQL["estimate"].format(where=_SQL["where"]), *filters)
+    plan = await connection.fetchval(SQL["estimate"].format(where=SQL["where"]), *filters)
     estimate = int(msgspec.json.decode(plan)[0]["Plan"]["Plan Rows"])
     return index.Total(max(estimate, rows), estimated=True)
 
@@ -84,7 +84,7 @@ async def every(pool: asyncpg.Pool, workspace: str, reason: str | None) -> Async
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        cursor = await connection.cursor(_SQL["export"], workspace, reason, timeout=EXPORT_WITHIN)
+        cursor = await connection.cursor(SQL["export"], workspace, reason, timeout=EXPORT_WITHIN)
         while rows := await cursor.fetch(_CHUNK):
             yield [_shown(row) for row in rows]
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from services.gateway.emails import index as emails
 from services.gateway.routing import Route
-from services.gateway.suppressions import fields, handlers
+from services.gateway.suppressions import fields, files, handlers, imports
 
 _READ: Final = "suppressions.read"
 _WRITE: Final = "suppressions.write"
@@ -22,6 +22,7 @@ ROUTES: Final = (
         body=fields.NewSuppression,
         data=fields.Suppression,
         status=201,
+        also=200,
         tag=_TAG,
     ),
     Route(
@@ -34,6 +35,45 @@ ROUTES: Final = (
         query=fields.Query,
         data=list[fields.Suppression],
         meta=emails.Meta,
+        tag=_TAG,
+    ),
+    Route(
+        method="POST",
+        path="/suppressions/import",
+        permission=_WRITE,
+        summary="Import suppressions from a CSV file",
+        description="The body is the file, in UTF-8, at most 256 MiB: email, reason, detail, created_at, in this order "
+        "or as a header names them; all but the email may be left out. Answered when the file is received; "
+        "`GET /suppressions/imports/{id}` tells how far it is. What is on the list already stays as it is, "
+        "so a file may be imported again.",
+        handler=files.start,
+        upload=files.CSV,
+        query=fields.ImportQuery,
+        data=imports.Import,
+        status=202,
+        tag=_TAG,
+    ),
+    Route(
+        method="GET",
+        path="/suppressions/imports/{id}",
+        permission=_READ,
+        summary="Read how far an import is",
+        description="Kept for a week. `interrupted` means that the process has ended: import the file again.",
+        handler=files.progress,
+        data=imports.Import,
+        tag=_TAG,
+    ),
+    Route(
+        method="GET",
+        path="/suppressions/export",
+        permission=_READ,
+        summary="Export all suppressions as CSV",
+        description="Newest first, without a limit. An apostrophe stands before cells that a spreadsheet would "
+        "compute; the import takes it off again.",
+        handler=files.export,
+        query=fields.ExportQuery,
+        produces=files.CSV,
+        data=bytes,
         tag=_TAG,
     ),
     Route(
