@@ -163,7 +163,7 @@ class Handlers:
     async def _attempt(self, delivery: Delivery, stand: Stand, lane: Lane) -> None:
         if await self._nobody_waits(delivery, stand):
             return
-        await lane.gate.enter(lane.may_claim())
+        await lane.gate.enter(lane.may_claim(), bulk=stand.email.batch_id is not None)
         try:
             async with self._budget.room(stand.email):
                 content = await letters.content_of(stand.email, self._store)

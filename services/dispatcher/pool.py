@@ -71,8 +71,8 @@ class Pool:
         self._close_idle()
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
-        """Lease a session for the length of the block.
+    async def session(self, *, fresh: bool = False) -> AsyncIterator[Session]:
+        """Lease a session for the length of the block; a `fresh` one has carried nothing yet.
 
         Raises: SmtpError when none can be opened, of kind `aborted` when the pool is closed.
         """
@@ -80,7 +80,8 @@ class Pool:
         session: Session | None = None
         self._held += 1
         try:
-            session = await self._reusable() or await self._fresh()
+            session = None if fresh else await self._reusable()
+            session = session or await self._fresh()
             yield session
         finally:
             self._out -= 1
@@ -139,6 +140,8 @@ class Pool:
         return None
 
     async def _fresh(self) -> Session:
+        while self._idle and self.open > self._limit:
+            await self._idle.pop(0).close()
         return await Session.open(self._server, allowed=self._allowed, timeouts=self._timeouts)
 
     def _take_back(self, session: Session) -> None:

@@ -16,7 +16,8 @@ async def transmit(lane: Lane, envelope: Envelope, still_ours: Callable[[], bool
     """Talk SMTP; `still_ours` is asked right before the final dot. Raises: ContentUnavailable."""
     outcome = await _transact(lane, envelope, still_ours)
     if outcome.was_stale:  # the server had closed the session we kept: that says nothing about this email
-        outcome = await _transact(lane, envelope, still_ours)
+        # Another one that was kept may be as worn: servers close them after so many messages.
+        outcome = await _transact(lane, envelope, still_ours, fresh=True)
     now = asyncio.get_running_loop().time()
     if conclusion.is_accounts_fault(outcome):
         lane.last_error = f"{outcome.phase}: {outcome.error or outcome.final}"
@@ -26,9 +27,11 @@ async def transmit(lane: Lane, envelope: Envelope, still_ours: Callable[[], bool
     return outcome
 
 
-async def _transact(lane: Lane, envelope: Envelope, still_ours: Callable[[], bool]) -> Outcome:
+async def _transact(
+    lane: Lane, envelope: Envelope, still_ours: Callable[[], bool], *, fresh: bool = False
+) -> Outcome:
     try:
-        async with lane.pool.session() as session:
+        async with lane.pool.session(fresh=fresh) as session:
             return await session.transact(envelope, still_ours)
     except SmtpError as error:
         return error.outcome(envelope.recipients)

@@ -153,7 +153,9 @@ class Wire(SMTPProtocol):
 
         Raises: Broken; ssl.SSLError and OSError from the handshake.
         """
-        if self._failure is not None or self._queue or self._replies.midway:
+        if self._failure is not None:
+            raise Broken(*self._failure)
+        if self._queue or self._replies.midway:
             raise Broken("protocol", "the server sent data in clear where TLS must begin")
         if self._sink is None:
             raise Broken("network", "the connection was closed before TLS")

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.chaos import (
+    broken_tls,
     broker_down,
     cancel_races,
     clock_jump,
@@ -14,6 +15,7 @@ from tests.chaos import (
     poison,
     postgres_down,
     power_cut,
+    relay_words,
     rolling_restart,
     seeds,
     shared_limits,
@@ -32,7 +34,9 @@ ALL: Final[dict[str, tuple[str, Run]]] = {
     "slow_neighbour": ("C6", slow_neighbour.run),
     "own_turn": ("fairness", own_turn.run),
     "shared_limits": ("fairness", shared_limits.run),
-    "hostile_relay": ("C7, C8", hostile_relay.run),
+    "hostile_relay": ("C7", hostile_relay.run),
+    "relay_words": ("C7, C8", relay_words.run),
+    "broken_tls": ("C7", broken_tls.run),
     "seeds": ("C9", seeds.run),
     "idempotent_storm": ("C11", idempotent_storm.run),
     "cancel_races": ("C12", cancel_races.run),

@@ -58,6 +58,17 @@ async def test_the_session_used_last_is_used_again_first() -> None:
         await pool.close()
 
 
+async def test_a_fresh_session_is_none_that_was_kept_and_none_above_the_limit() -> None:
+    async with serving(mta()) as server:
+        pool = a_pool(server.port, 2)
+        async with pool.session() as first, pool.session() as second:
+            pass
+        async with pool.session(fresh=True) as fresh:
+            assert fresh not in (first, second)
+            assert pool.open == 2
+        await pool.close()
+
+
 async def test_a_raised_limit_serves_who_waits_at_once_and_a_lowered_one_closes_the_surplus() -> None:
     async with serving(mta()) as server:
         pool = a_pool(server.port, 0)

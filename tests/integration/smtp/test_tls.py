@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.smtp.asking import LOGIN, SHORT, a_session, an_envelope, failing_to_open
 from tests.integration.smtp.conftest import Certificate
-from tests.integration.smtp.scripted import Client, Script, ehlo, mta, serving, stall
+from tests.integration.smtp.scripted import Client, Script, ehlo, mta, reset, serving, stall
 
 Certificates = Callable[..., Certificate]
 
@@ -97,6 +97,13 @@ async def test_data_injected_after_the_starttls_reply_ends_the_session(
         )
     assert (error.phase, error.kind) == ("tls", "protocol")
     assert only_harmless_words_in_clear(server.lines)
+
+
+async def test_a_server_that_goes_away_instead_of_beginning_tls_is_called_that() -> None:
+    script = starttls_server("220 2.0.0 go ahead", reset)
+    async with serving(script) as server:
+        error = await failing_to_open(server.port, host="localhost", tls="starttls", **LOGIN)
+    assert (error.phase, error.kind) == ("tls", "network")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""C7 and C8: every way a next hop has to say no or nothing, and the word the email gets for it."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.relay import a_relay, unavailable
+from tests.chaos.scenario import Size
+from tests.controls.world import World
+
+LARGE = "line\n" * 150_000
+# By the recipient's first word: status, reason code (None: any), category (None: any).
+WORDS: dict[str, tuple[str, str | None, str | None]] = {
+    "ok": ("sent", None, None),
+    "450": ("deferred", "451", None),
+    "550": ("failed", "550", "invalid_recipient"),
+    "552full": ("failed", "552", "mailbox_full"),
+    "554spam": ("failed", "554", "spam"),
+    "drop": ("deferred", "connection_lost", "network"),
+    "commitdrop": ("deferred", "connection_lost", "network"),
+    "garbage": ("deferred", None, "network"),
+}
+# Whole relays: options, then as above.
+RELAYS: dict[str, tuple[tuple[str, ...], tuple[str, str | None, str | None]]] = {
+    "greylisting": (("--greylist", "3600"), ("deferred", "450", "greylisted")),
+    "421 at MAIL": (("--p-421", "1"), ("deferred", "421", None)),
+    "452 after the final dot": (("--p-4xx-data", "1"), ("deferred", "452", None)),
+    "too large by SIZE": (("--size", "2000"), ("failed", "message_too_large", "message_too_large")),
+    "replies of many lines": (("--multiline",), ("sent", None, None)),
+    "no extension at all": (("--no-pipelining", "--no-8bitmime", "--no-dsn"), ("sent", None, None)),
+}
+
+
+async def run(size: Size, world: World) -> list[Verdict]:
+    """Send one email, small and large, per word and per relay."""
+    if reason := unavailable():
+        return [Verdict("the whole scenario", None, reason)]
+    return [*await _words(world), *await _relays(world), await _few_per_connection(world)]
+
+
+async def _words(world: World) -> list[Verdict]:
+    async with a_relay() as relay:
+        account = await _account(world, relay.port, "words")
+        ledger = Ledger(world)
+        async with ledger.session() as session:
+            stalls = Ledger(world)  # for ten minutes: its neighbours do not wait for it
+            await stalls.send(session, "stall+a@x.test", smtp_account_id=account)
+            for word in WORDS:
+                await ledger.send(session, f"{word}+a@x.test", smtp_account_id=account, text=LARGE)
+            mix: Any = ["ok+1@x.test", "450+1@x.test", "550+1@x.test"]
+            three = await ledger.send(session, mix, smtp_account_id=account)
+            await ledger.settled(within=20, final=("sent", "failed", "deferred"))
+            (stalled,) = stalls.accepted
+            wrong = await _judge(session, stalled, ("sending", None, None), "stall")
+            for made in list(ledger.accepted.values()):
+                if made.id != three.id:
+                    wrong += await _judge(session, made.id, WORDS[made.to.partition("+")[0]], made.to)
+            states = [r["status"] for r in (await _email(session, three.id))["recipients"]]
+        partial = [line for line in relay.journal() if line.get("stored") and line["fault"] == "drop-data"]
+    return [
+        Verdict("outcomes are named rightly", not wrong, "; ".join(wrong) or f"{len(WORDS)} words"),
+        Verdict("nothing of a message cut off in DATA is kept", not partial, f"{len(partial)} kept"),
+        Verdict(
+            "three recipients end each on their own", states == ["sent", "deferred", "failed"], str(states)
+        ),
+    ]
+
+
+async def _relays(world: World) -> list[Verdict]:
+    verdicts = []
+    for name, (options, expected) in RELAYS.items():
+        async with a_relay(*options) as relay:
+            account = await _account(world, relay.port, name)
+            ledger = Ledger(world)
+            async with ledger.session() as session:
+                made = await ledger.send(session, "a@x.test", smtp_account_id=account, text="line\n" * 2000)
+                await ledger.settled(within=20, final=("sent", "failed", "deferred"))
+                wrong = await _judge(session, made.id, expected, name)
+            stored = sum(bool(line.get("stored")) for line in relay.journal())
+        kept = stored == (expected[0] == "sent")
+        verdicts.append(Verdict(name, not wrong and kept, "; ".join(wrong) or f"{expected}, {stored} stored"))
+    return verdicts
+
+
+async def _few_per_connection(world: World) -> Verdict:
+    """A relay that takes three messages a connection, then says 421: that is nobody's failure."""
+    async with a_relay("--rate", "3") as relay:
+        account = await _account(world, relay.port, "three per connection")
+        ledger = Ledger(world)
+        await ledger.many(60, 16, smtp_account_id=account)
+        statuses = await ledger.settled(within=30)
+        copies = sum(bool(line.get("stored")) for line in relay.journal())
+    sent = sum(statuses.get(email_id) == "sent" for email_id in ledger.accepted)
+    return Verdict(
+        "421 after three messages costs nobody an attempt", sent == copies == 60, f"{sent} sent, {copies}"
+    )
+
+
+async def _judge(
+    session: aiohttp.ClientSession, email_id: str, expected: tuple[str, str | None, str | None], name: str
+) -> list[str]:
+    data = await _email(session, email_id)
+    reason = data["status_reason"] or {}
+    found = (data["status"], reason.get("code"), reason.get("category"))
+    right = all(want in (None, got) for want, got in zip(expected, found, strict=True))
+    return [] if right else [f"{name}: {found} {reason.get('message')}"]
+
+
+async def _account(world: World, port: int, name: str) -> str:
+    account = await asyncio.to_thread(world.account, port, name)
+    await asyncio.sleep(1.2)
+    return account
+
+
+async def _email(session: aiohttp.ClientSession, email_id: str) -> dict[str, Any]:
+    async with session.get(f"/api/v1/emails/{email_id}") as answer:
+        found: dict[str, Any] = (await answer.json())["data"]
+    return found
