@@ -19,6 +19,8 @@ def signer_for(account: Account, from_address: str, keyring: Keyring) -> dkim.Si
 
     Raises: KeyringError when a key cannot be opened or is not there.
     """
+    if not any(identity.dkim for identity in account.identities):
+        return None
     identity = _identity(account, from_address)
     return _signer(account, identity, keyring) if identity is not None else None
 
