@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from services.gateway import errors
 from services.gateway.emails import acceptance, attaching, batch_verdicts, submitting
 from services.gateway.emails.attachments import File
-from services.gateway.emails.batch_checking import Checked, Pace
+from services.gateway.emails.batch_checking import LOOKUP_WITHIN, Checked, Pace
 from services.gateway.emails.batch_verdicts import Refusals
-from services.gateway.emails.repeats import Claim
+from services.gateway.emails.repeats import UNCONFIRMED, Claim
 from services.gateway.errors import Problem
 from services.gateway.request import Services
 from shared.events import email, submission
@@ -61,7 +62,7 @@ async def granted(
 
     Raises: ApiError 503.
     """
-    accounts: dict[str | None, Account | None] = {}
+    accounts = await _accounts(services, workspace, checked)
     good: list[Granted] = []
     refused: dict[int, Refusals] = {}
     for one in checked:
@@ -71,17 +72,26 @@ async def granted(
         if one.made is None or wrong.invalid:
             refused[one.item.number] = wrong
             continue
-        account_id = one.made.account_id
-        if account_id not in accounts:
-            accounts[account_id] = await submitting.account_for(services, workspace, account_id)
         times = acceptance.time_problems(one.made, now, one.item.path)
-        by = acceptance.sender(one.made, accounts[account_id], one.item.path)
+        by = acceptance.sender(one.made, accounts[one.made.account_id], one.item.path)
         if times or wrong.template or isinstance(by, Problem):
             account = (one.item.place(by),) if isinstance(by, Problem) else ()
             refused[one.item.number] = Refusals(tuple(map(one.item.place, times)), wrong.template, account)
         else:
             good.append(Granted(one, by))
     return good, refused
+
+
+async def _accounts(
+    services: Services, workspace: str, checked: Sequence[Checked]
+) -> dict[str | None, Account | None]:
+    """Return each account that items name; the broker is not waited for longer than a client would wait."""
+    wanted = {one.made.account_id for one in checked if one.made is not None and not one.refused.invalid}
+    try:
+        async with asyncio.timeout(LOOKUP_WITHIN):
+            return {name: await submitting.account_for(services, workspace, name) for name in wanted}
+    except TimeoutError:
+        raise errors.unavailable(UNCONFIRMED) from None
 
 
 async def ready(

@@ -39,6 +39,8 @@ _TOO_MUCH: Final = "the emails of the batch are too large together; nothing was 
 async def submit(request: Request) -> Reply:
     """Accept a batch, or tell again what was accepted first. Raises: ApiError."""
     services = request.services
+    if not services.client.is_connected:
+        raise errors.unavailable(UNCONFIRMED)
     async with services.batches:
         try:
             async with asyncio.timeout(PREPARE_WITHIN):

@@ -311,8 +311,8 @@ async def test_attachments_are_shared_or_an_items_own(door: Door, behind: Behind
 async def test_a_batch_that_would_be_too_much_is_413_and_nothing_is_stored(
     door: Door, behind: Behind
 ) -> None:
-    noise = random.Random(3).randbytes(20_000).hex()
-    answer = await batch(door, recipients(1000, text=noise, metadata={"a": noise}))
+    noise = random.Random(3).randbytes(30_000).hex()
+    answer = await batch(door, recipients(1000, text="{{ name }}" + noise))
     assert (answer.status, answer.error["code"]) == (413, "PAYLOAD_TOO_LARGE")
     answer = await batch(door, recipients(1000, html="<p>{{ name }}</p>" + "x " * 200_000))
     assert (answer.status, answer.error["code"]) == (413, "PAYLOAD_TOO_LARGE")
