@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cli import (
     accounts,
+    dead_letters,
     doctor,
     emails,
     environment,
@@ -22,7 +23,7 @@ from cli.command import Context, Parser
 from cli.failure import EXIT_CODES, FAULT, INTERRUPTED, OK, UNAVAILABLE, Failure
 from cli.terminal import Terminal, clean
 
-_GROUPS = (emails, messages, show, tail, accounts, keys, templates, workspaces, rebuild, doctor)
+_GROUPS = (emails, messages, show, tail, accounts, keys, templates, workspaces, rebuild, dead_letters, doctor)
 _DESCRIPTION = """\
 Sendlog on the command line.
 

@@ -55,6 +55,8 @@ async def connected(environment: Environment, what: str) -> AsyncIterator["Clien
         yield client
     except log.BrokerUnavailable as error:
         raise Failure(f"the broker does not answer: {error}", UNAVAILABLE) from error
+    except nats.js.errors.Error as error:
+        raise Failure(f"the broker refuses: {error}", UNAVAILABLE) from error
     finally:
         await client.close()
 

@@ -11,11 +11,9 @@ import nats
 import pytest
 
 from shared.events import submission
-from shared.runtime import consumer, keyring, topology
-from shared.runtime.delivery import Delivery
+from shared.runtime import keyring, topology
 from shared.runtime.log import Log
 from tests.controls.emails import a_record, a_request
-from tests.controls.eventually import eventually
 from tests.controls.runtime import bootstrap, open_log
 from tests.controls.servers import ROOT
 
@@ -41,38 +39,6 @@ async def _run(name: str, *words: str, **environment: str) -> str:
 
 async def _messages(emails: Log, stream: str) -> int:
     return (await emails.client.jetstream().stream_info(stream)).state.messages
-
-
-@pytest.mark.timeout(60)
-async def test_a_dead_letter_is_read_and_handled_again(clean_nats: str) -> None:
-    await bootstrap(clean_nats)
-    faststream = consumer.make_broker(clean_nats, "test")
-    async with open_log(clean_nats) as (emails, _):
-
-        async def ack(batch: list[Delivery]) -> None:
-            for delivery in batch:
-                await delivery.ack()
-
-        reader = consumer.Consumer(emails, faststream, topology.PROJECTOR, ack)
-        reader.start()
-        await consumer.start_broker(faststream)
-        head = {"ce-id": "the-id", "ce-type": "sendlog.email.opened.v1"}
-        await emails.client.jetstream().publish("emails.default.e.opened", b"{}", headers=head)
-
-        async def is_set_aside() -> bool:
-            return await _messages(emails, topology.DEAD_LETTERS) == 1
-
-        await eventually(is_set_aside, within=10)
-        await faststream.stop()
-        await reader.stop()
-        told = await _run("dead letters: read", SENDLOG_NATS_URL=clean_nats)
-        assert told.startswith("1 dead.projector.emails.default.e.opened ")
-        assert "sendlog.email.opened.v1" in told
-        await _run("dead letters: handle one again", "1", SENDLOG_NATS_URL=clean_nats)
-        assert await _messages(emails, topology.DEAD_LETTERS) == 0
-        again = await emails.client.jetstream().get_msg(topology.LOG, seq=2)
-        assert again.subject == "emails.default.e.opened"
-        assert again.headers == head
 
 
 @pytest.mark.timeout(60)
@@ -106,8 +72,6 @@ async def test_a_rotated_keyring_still_opens_what_was_sealed_before(tmp_path: Pa
 
 def test_every_program_of_the_page_is_tried_here() -> None:
     assert set(_PROGRAMS) == {
-        "dead letters: read",
-        "dead letters: handle one again",
         "restore: read the log again",
         "keyring: rotate",
     }
