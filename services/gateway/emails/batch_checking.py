@@ -20,10 +20,13 @@ from services.gateway.templates import budget
 from services.gateway.templates.entries import Source
 from services.gateway.templates.resolving import Resolver
 from shared.events import email
+from shared.runtime import batching
 
 SLICE: Final = 0.002
 LOOKUP_WITHIN: Final = 0.5
-MOST_RENDERED: Final = 128 * 1024 * 1024
+MOST_RENDERED: Final = 64 * 1024 * 1024
+MOST_PACKED: Final = batching.MOST_BYTES // 4 * 3  # base64 makes three bytes four
+_TOO_MUCH: Final = "the emails of the batch are too large together; nothing was sent: send it in several"
 _REMEMBERED: Final = 16
 _FILES: Final = "$.attachments"
 
@@ -60,6 +63,7 @@ class Bodies:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str | None, str | None], email.Body] = OrderedDict()
         self._rendered = 0
+        self._packed = 0
 
     def packed(self, made: draft.Draft) -> email.Body:
         """Return the body: the same object for the same content, while it is remembered."""
@@ -68,8 +72,11 @@ class Bodies:
         if body is None:
             self._rendered += len(made.html or "") + len(made.text or "")
             if self._rendered > MOST_RENDERED:
-                raise too_large("the rendered emails of a batch are too large together; send them in several")
+                raise too_large(_TOO_MUCH)
             body = self._known[content] = submitting.packed(made)
+            self._packed += len(body.packed or b"")
+            if self._packed > MOST_PACKED:
+                raise too_large(_TOO_MUCH)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return body
