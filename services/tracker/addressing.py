@@ -1,0 +1,59 @@
+"""Whose email an inbound message is about: found by signed handles alone, the strongest first.
+
+The envelope address first, for only a server on the way and we know it; then ENVID; then the Message-ID,
+which every recipient can read, and which therefore proves less.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from services.tracker import mime, returned
+from shared.runtime import handles
+from shared.runtime.tokens import Tokens
+
+Proof: TypeAlias = Literal["return path", "envid", "message id"]
+_ADDRESSED: Final = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
+_MAX_IDS: Final = 50
+
+
+class Found(NamedTuple):
+    """An email that a message is about, and what proves it. `workspaces` are those it may belong to."""
+
+    workspaces: tuple[str, ...]
+    email_id: str
+    proof: Proof
+
+
+class Finder:
+    """Reads handles; `workspaces` is asked for the names there are."""
+
+    def __init__(self, tokens: Tokens, workspaces: Callable[[], Iterable[str]]) -> None:
+        self._tokens, self._workspaces = tokens, workspaces
+
+    def by_address(self, message: mime.Part, envelope: Iterable[str]) -> Found | None:
+        """Return the email that one of the message's own addresses was made for."""
+        named = (
+            one for name in _ADDRESSED for value in message.all(name) for one in returned.addresses(value)
+        )
+        for address in (*envelope, *named):
+            handle = handles.of_address(self._tokens, address)
+            if handle is not None:
+                return self._known(handle, "return path")
+        return None
+
+    def by_envid(self, envid: str) -> Found | None:
+        """Return the email whose envelope id a report gives back."""
+        handle = handles.of_token(self._tokens, envid)
+        return None if handle is None else self._known(handle, "envid")
+
+    def by_message_ids(self, values: Iterable[str]) -> Found | None:
+        """Return the email that one of these Message-IDs belongs to."""
+        for value in list(values)[:_MAX_IDS]:
+            pointer = handles.of_message_id(self._tokens, value)
+            if pointer is not None:
+                return Found((pointer.workspace,), pointer.email_id, "message id")
+        return None
+
+    def _known(self, handle: handles.Handle, proof: Proof) -> Found | None:
+        names = tuple(handle.workspace(self._workspaces()))
+        return Found(names, handle.email_id, proof) if names else None

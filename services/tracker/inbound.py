@@ -1,0 +1,136 @@
+"""The way of an inbound message: read, found, kept, suppressed, said.
+
+The raw message is in the content store before the event that refers to it, and the suppression in force before
+the bounce can be seen. Everything may come twice: what is said is named by the message's own digest.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple, Protocol
+
+import structlog
+from prometheus_client import Counter
+
+from services.tracker import mime
+from services.tracker.addressing import Finder, Found
+from services.tracker.evidence import Case, Said, Telling
+from services.tracker.signals import complaint, dsn, mdn, reply
+from shared.events import fold
+from shared.events.base import EmailId, EventId, WorkspaceId
+from shared.events.email import Email
+from shared.events.record import Record
+from shared.runtime.content import ContentStore
+from shared.runtime.log import Log
+from shared.runtime.publisher import Publisher
+from shared.runtime.suppressions import Suppressions
+
+logger = structlog.get_logger(__name__)
+INBOUND: Final = Counter(
+    "sendlog_inbound_messages_total",
+    "Inbound messages by what they are and what became of them",
+    ["kind", "fate"],
+)
+# The first that recognises a message has it; whatever is nothing else may be a reply.
+SIGNALS: Final[Sequence[Callable[[mime.Part], Telling | None]]] = (
+    complaint.recognise,
+    dsn.recognise,
+    mdn.recognise,
+    reply.recognise,
+)
+LARGE: Final = 64 * 1024
+WITHIN: Final = 30.0
+UNMATCHED: Final = "_unmatched"  # no workspace's name begins with an underscore
+_EVENTS: Final = uuid.UUID("8b1f5c0a-52b7-4a3e-9c40-2f6a7f1c3d11")
+
+
+class Result(NamedTuple):
+    """What became of a message: which signal it is, which email it is about, and what was said of it."""
+
+    kind: str
+    found: Found | None
+    said: tuple[Said, ...]
+    raw_key: str
+
+
+class Archive(Protocol):
+    """Where an email is found that the log has let go of."""
+
+    async def email(self, workspace: str, email_id: str) -> Email | None:
+        """Return the email, or None. Raises: one of postgres.UNAVAILABLE."""
+
+
+class Inbound:
+    """Takes inbound messages, one after the other or several at once."""
+
+    def __init__(
+        self,
+        log: Log,
+        publisher: Publisher,
+        suppressions: Suppressions,
+        store: ContentStore,
+        finder: Finder,
+        archive: Archive,
+    ) -> None:
+        self._log, self._publisher, self._suppressions = log, publisher, suppressions
+        self._store, self._finder, self._archive = store, finder, archive
+
+    async def take(self, raw: bytes, envelope: Iterable[str], at: datetime | None = None) -> Result:
+        """Say what the message tells; all of it is in the log when this returns, and again changes nothing.
+
+        Raises: ContentUnavailable, BrokerUnavailable, Unconfirmed, postgres.UNAVAILABLE: then it has to come again.
+        """
+        at = at or datetime.now(UTC)
+        message, telling = await asyncio.to_thread(read, raw) if len(raw) > LARGE else read(raw)
+        found = (
+            self._finder.by_address(message, envelope)
+            or self._finder.by_envid(telling.envid)
+            or self._finder.by_message_ids(telling.message_ids)
+        )
+        digest = hashlib.sha256(raw).hexdigest()
+        place = await self._place(found)
+        key = f"{place[0] if place else UNMATCHED}/{at:%Y-%m-%d}/in-{digest[:32]}"
+        await self._store.put(key, raw)
+        said: tuple[Said, ...] = ()
+        if found is not None and place is not None:
+            said = tuple(telling.said(Case(place[1], found.proof, at, key)))
+            for number, one in enumerate(said):
+                await self._say(place[0], found.email_id, f"{digest}{number}", one)
+        fate = "said" if said else "fits no recipient" if place else "names no email of ours"
+        INBOUND.labels(telling.kind, fate).inc()
+        logger.info(
+            "inbound", kind=telling.kind, fate=fate, email_id=found.email_id if found else None, raw_key=key
+        )
+        return Result(telling.kind, found, said, key)
+
+    async def _place(self, found: Found | None) -> tuple[str, Email] | None:
+        """Return the workspace that has this email, and the email."""
+        for workspace in found.workspaces if found else ():
+            email = await self._email(workspace, found.email_id if found else "")
+            if email is not None:
+                return workspace, email
+        return None
+
+    async def _email(self, workspace: str, email_id: str) -> Email | None:
+        state = fold.fold(await self._log.history(workspace, email_id))
+        return state.email or await self._archive.email(workspace, email_id)
+
+    async def _say(self, workspace: str, email_id: str, name: str, one: Said) -> None:
+        event_id = EventId(str(uuid.uuid5(_EVENTS, name)))
+        # Before the event, so that whoever sees `bounced` is protected already.
+        if one.suppress is not None:
+            await self._suppressions.add(workspace, *one.suppress)
+        item = Record(WorkspaceId(workspace), EmailId(email_id), event_id, one.event)
+        await self._publisher.append(item, within=WITHIN)
+
+
+def read(raw: bytes) -> tuple[mime.Part, Telling]:
+    """Return the message and what it tells. Pure; never raises."""
+    message = mime.read(raw)
+    for recognise in SIGNALS:
+        telling = recognise(message)
+        if telling is not None:
+            return message, telling
+    raise AssertionError("reply.recognise takes whatever is left")

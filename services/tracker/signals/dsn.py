@@ -1,0 +1,106 @@
+"""Delivery reports: delivered, delayed, bounced (RFC 3464, RFC 6533, and what others write in words).
+
+A good address suppressed is the one unforgivable error: only a hard bounce at our signed return path, for a
+recipient the email really had, suppresses anything.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from services.tracker import mime, report
+from services.tracker.evidence import Case, Said, Suppress
+from shared.events import delivery, signal
+
+_KINDS: dict[str, Literal["hard", "soft", "unknown"]] = {"hard": "hard", "soft": "soft", "unknown": "unknown"}
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """A delivery report."""
+
+    report: report.Report
+    kind: str = "dsn"
+
+    @property
+    def envid(self) -> str:
+        """The envelope id the report gives back."""
+        return self.report.envid
+
+    @property
+    def message_ids(self) -> Sequence[str]:
+        """The Message-ID of the message that came back."""
+        return self.report.message_ids
+
+    def said(self, case: Case) -> list[Said]:
+        """Return one event for each recipient of ours that the report is about."""
+        sayings = []
+        for finding in self.report.findings:
+            recipient = _recipient(case, finding)
+            if recipient is not None:
+                sayings.append(_said(case, finding, recipient, self.report.reporting_mta or None))
+        return sayings
+
+
+def recognise(message: mime.Part) -> Telling | None:
+    """Return the delivery report in the message, or None."""
+    found = report.recognise(message)
+    return None if found is None else Telling(found)
+
+
+def _recipient(case: Case, finding: report.Finding) -> str | None:
+    """Return whom of the email it is about; a forwarded address is known by the original one.
+
+    A report that names nobody is about the only recipient there is.
+    """
+    for named in (finding.original, finding.recipient):
+        if named and (recipient := case.recipient(named)):
+            return recipient
+    return case.only_recipient() if not finding.original and not finding.recipient else None
+
+
+def _said(case: Case, finding: report.Finding, recipient: str, reporting_mta: str | None) -> Said:
+    verdict = finding.verdict
+    if verdict.kind in ("delivered", "relayed", "expanded"):
+        return Said(
+            signal.Delivered(
+                occurred_at=case.at,
+                recipient=recipient,
+                raw_key=case.raw_key,
+                action=verdict.kind,
+                reporting_mta=reporting_mta,
+            )
+        )
+    if verdict.kind == "delayed":
+        return Said(
+            signal.Delayed(
+                occurred_at=case.at,
+                recipient=recipient,
+                raw_key=case.raw_key,
+                reason=_reason(finding, retryable=True),
+            )
+        )
+    bounced = signal.Bounced(
+        occurred_at=case.at,
+        recipient=recipient,
+        raw_key=case.raw_key,
+        kind=_KINDS[verdict.kind],
+        reason=_reason(finding, retryable=False),
+        diagnostic=verdict.text or None,
+        reporting_mta=reporting_mta,
+    )
+    detail = " ".join(filter(None, (verdict.code, verdict.text)))[:300]
+    certain = verdict.kind == "hard" and case.proof == "return path"
+    return Said(bounced, Suppress(recipient, "bounce", detail) if certain else None)
+
+
+def _reason(finding: report.Finding, *, retryable: bool) -> delivery.Reason:
+    verdict = finding.verdict
+    return delivery.Reason(
+        code=str(verdict.smtp_code) if verdict.smtp_code else finding.action or verdict.kind,
+        enhanced_code=verdict.code,
+        category=verdict.category,
+        message=verdict.text or "the report gives no reason",
+        retryable=retryable,
+        suggested_action=verdict.suggested_action,
+    )

@@ -1,0 +1,68 @@
+"""Replies: a person answered, or a machine did (RFC 3834). A machine's answer moves no status, and gets none."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from services.tracker import mime, quoting, returned, rfc3834
+from services.tracker.evidence import Case, Said
+from shared.events import signal
+
+_ID: Final = re.compile(r"<[^<>\s]{3,500}>")
+_MAX_SUBJECT: Final = 500
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """A message to us that refers to one of ours."""
+
+    from_address: str
+    subject: str
+    text: str
+    message_id: str
+    message_ids: Sequence[str]
+    automatic: str | None
+    kind: str = "reply"
+    envid: str = ""
+
+    def said(self, case: Case) -> list[Said]:
+        """Return the reply. Who answers need not be who was written to: people forward, and have aliases."""
+        event = signal.Replied(
+            occurred_at=case.at,
+            recipient=case.recipient(self.from_address) or case.only_recipient(),
+            raw_key=case.raw_key,
+            from_address=self.from_address,
+            subject=self.subject,
+            snippet=quoting.snippet(self.text) or None,
+            message_id=self.message_id or None,
+        )
+        return [Said(event if self.automatic is None else _automatic(event, self.automatic))]
+
+
+def recognise(message: mime.Part) -> Telling | None:
+    """Return the message as an answer; whatever is no report of any kind may be one."""
+    sender = (
+        returned.addresses(message.field("from")) or returned.addresses(message.field("reply-to")) or [""]
+    )[0]
+    words, _ = returned.words_of(message)
+    referred = _ID.findall(message.field("in-reply-to")) + _ID.findall(message.field("references"))[::-1]
+    return Telling(
+        from_address=sender,
+        subject=message.field("subject")[:_MAX_SUBJECT],
+        text=words,
+        message_id=message.field("message-id").strip()[:_MAX_SUBJECT],
+        message_ids=tuple(dict.fromkeys(referred)),
+        automatic=rfc3834.reason(message),
+    )
+
+
+def _automatic(reply: signal.Replied, reason: str) -> signal.AutoReplied:
+    return signal.AutoReplied(
+        occurred_at=reply.occurred_at,
+        recipient=reply.recipient,
+        raw_key=reply.raw_key,
+        from_address=reply.from_address,
+        subject=reply.subject,
+        reason=reason,
+    )

@@ -1,0 +1,81 @@
+"""Owns the handles by which what comes back finds its email: the envelope sender, ENVID and Message-ID, all signed.
+
+Made where an email is accepted or sent, read where reports and replies arrive. Without a valid MAC a handle is
+nothing: whoever guesses an email's id can say nothing about it.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from shared.mail import address
+from shared.runtime.tokens import Pointer, Tokens, pointer
+
+MAX_LOCAL_PART: Final = 64  # RFC 5321 4.5.3.1.1
+PREFIX: Final = "bounce"
+_MARK: Final = 2
+_UUID: Final = 16
+
+
+class Handle(NamedTuple):
+    """An email as its short handle names it: the workspace only by a mark, for a local part holds 64 octets."""
+
+    mark: bytes
+    email_id: str
+
+    def workspace(self, known: Iterable[str]) -> list[str]:
+        """Return the workspaces that this can mean: one, but for a coincidence in 65,536."""
+        return [name for name in known if _mark(name) == self.mark]
+
+
+def return_path(tokens: Tokens, workspace: str, email_id: str, domain: str | None, own: str) -> str:
+    """Return the envelope sender: `bounce+<token>@domain`, or the account's own address with `+<token>`.
+
+    An own address too long for a token stays as it is: its reports are then found by ENVID or Message-ID alone.
+    """
+    payload = _mark(workspace) + uuid.UUID(email_id).bytes
+    if domain is not None:
+        return f"{PREFIX}+{tokens.sign('return-path', payload, 'local-part')}@{domain}"
+    local, _, host = own.rpartition("@")
+    # In mixed letters it is a sixth shorter, and servers that take `+` keep the case of what follows.
+    local = f"{local}+{tokens.sign('return-path', payload)}"
+    return f"{local}@{host}" if len(local.encode()) <= MAX_LOCAL_PART else own
+
+
+def envid(tokens: Tokens, workspace: str, email_id: str) -> str:
+    """Return the ENVID of the envelope (RFC 3461 4.4), which reports give back as it was."""
+    return tokens.sign("return-path", _mark(workspace) + uuid.UUID(email_id).bytes, "local-part")
+
+
+def of_address(tokens: Tokens, text: str) -> Handle | None:
+    """Return what an address was made for by `return_path`, or None. Never raises."""
+    _, plus, token = text.rpartition("@")[0].rpartition("+")
+    return of_token(tokens, token) if plus else None
+
+
+def of_token(tokens: Tokens, token: str) -> Handle | None:
+    """Return what the token of a return path or an ENVID names, or None. Never raises."""
+    payload = tokens.verify("return-path", token, "local-part") or tokens.verify("return-path", token)
+    if payload is None or len(payload) != _MARK + _UUID:
+        return None
+    return Handle(payload[:_MARK], str(uuid.UUID(bytes=payload[_MARK:])))
+
+
+def message_id(tokens: Tokens, workspace: str, email_id: str, domain: str) -> str:
+    """Return the email's Message-ID: one for all attempts, with a MAC, in letters no server changes.
+
+    Raises: address.AddressError if the domain is none.
+    """
+    token = tokens.sign("message-id", Pointer(workspace, email_id).encoded(), "local-part")
+    return f"<{token}@{address.ascii_domain(domain)}>"
+
+
+def of_message_id(tokens: Tokens, text: str) -> Pointer | None:
+    """Return which email a Message-ID of ours belongs to, or None. Never raises."""
+    payload = tokens.verify("message-id", text.strip().strip("<>").rpartition("@")[0], "local-part")
+    return None if payload is None else pointer(payload)
+
+
+def _mark(workspace: str) -> bytes:
+    return hashlib.sha256(workspace.encode()).digest()[:_MARK]
