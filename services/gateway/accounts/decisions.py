@@ -158,7 +158,7 @@ def _ca_problem(pem: str) -> str | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):  # the last for what is not ASCII
         return "must be one or more certificates in PEM"
     return None if context.cert_store_stats()["x509"] else "must be one or more certificates in PEM"
 

@@ -56,6 +56,7 @@ def test_port_465_means_implicit_tls_unless_said_otherwise() -> None:
         ({"username": "u", "password": "p", "secret": "s"}, "$.secret"),
         ({"imap": {}}, "$.imap"),
         ({"tls_ca": "junk"}, "$.tls_ca"),
+        ({"tls_ca": "\U000c52d4"}, "$.tls_ca"),
         ({"tls_ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "$.tls_ca"),
         ({"return_path_domain": "not a domain"}, "$.return_path_domain"),
         ({"host": "-smtp.example.com"}, "$.host"),
