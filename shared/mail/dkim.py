@@ -161,9 +161,8 @@ def _chosen(header_block: bytes) -> tuple[str, bytes]:
         name = name.rstrip(b" \t").lower()
         if name in _SIGNED:
             there.setdefault(name, []).append(_canonical(name, value))
-    signed = [
-        field for name in _SIGNED for field in reversed(there.get(name, ()))
-    ]  # 5.4.2: from the bottom up
+    # From the bottom up where there are several (RFC 6376 5.4.2).
+    signed = [field for name in _SIGNED for field in reversed(there.get(name, ()))]
     signed.append(b"")
     return _list(tuple(len(there.get(name, ())) for name in _SIGNED)), b"\r\n".join(signed)
 
@@ -172,9 +171,9 @@ def _chosen(header_block: bytes) -> tuple[str, bytes]:
 def _list(counts: tuple[int, ...]) -> str:
     """Return the names of so many fields with colons between, folded so that no line is too long."""
     names: list[str] = []
-    for name, count in zip(_SIGNED, counts, strict=True):
-        extra = name in _ALWAYS or (count > 0 and name in _ONCE_MORE)
-        names += [name.decode()] * (count + extra)
+    for signed, count in zip(_SIGNED, counts, strict=True):
+        extra = signed in _ALWAYS or (count > 0 and signed in _ONCE_MORE)
+        names += [signed.decode()] * (count + extra)
     lines, line = [], ""
     for name in names:
         if line and len(line) + len(name) + 1 > _LINE - 20:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher import letters
 from shared.events import email as email_
 from shared.events import submission
-from shared.runtime import keyring, tokens
+from shared.runtime import keyring, message, tokens
+from shared.runtime.content import ContentStore
 from tests.integration.gateway.emails.conftest import House
 from tests.integration.gateway.emails.door import Behind, Door
 
@@ -50,12 +50,12 @@ async def test_recipients_who_share_a_message_do_not_unsubscribe_each_other(
     assert opened(sent.unsubscribe_url, house.home) == tokens.Pointer(behind.name, email_id, None)
 
 
-async def test_the_message_has_the_two_fields_of_one_click(door: Door, behind: Behind) -> None:
+async def test_the_message_has_the_two_fields_of_one_click(door: Door, behind: Behind, house: House) -> None:
     _, sent = await accepted(door, behind, unsubscribe=True)
-    made = letters.envelope(sent, email_.Content(text="Hello."), ("ann@world.test",), "1").message
-    message = message_from_bytes(made, policy=email.policy.SMTP)
-    assert message["List-Unsubscribe"] == f"<{sent.unsubscribe_url}>"
-    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    opened = message.open_message(sent, email_.Content(text="Hello."), ContentStore(house.home.as_uri()))
+    made = message_from_bytes(opened.whole or b"", policy=email.policy.SMTP)
+    assert made["List-Unsubscribe"] == f"<{sent.unsubscribe_url}>"
+    assert made["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
 @pytest.mark.parametrize("name", ["List-Unsubscribe", "list-unsubscribe-post"])
