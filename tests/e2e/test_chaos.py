@@ -5,10 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos import power_cut, scenarios
+from tests.chaos import disk_full, power_cut, scenarios
 from tests.chaos.ledger import Verdict
 from tests.chaos.scenario import SHORT
 from tests.controls.world import World
+
+
+# These bring worlds of their own or take minutes also in short; `make chaos` runs them.
+ELSEWHERE = {"power_cut", "shared_limits", "disk_full_log", "disk_full_postgres", "disk_full_content"}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("name", [name for name in scenarios.ALL if name != "power_cut"])
+@pytest.mark.parametrize("name", [name for name in scenarios.ALL if name not in ELSEWHERE])
 async def test_no_invariant_breaks(name: str, world: World) -> None:
     _, run = scenarios.ALL[name]
     judge(await run(SHORT, world))
@@ -31,6 +35,11 @@ async def test_no_202_is_lost_in_a_power_cut() -> None:
     if reason := await asyncio.to_thread(power_cut.unavailable):
         pytest.skip(reason)
     judge(await power_cut.run(SHORT, None))
+
+
+@pytest.mark.chaos
+async def test_a_full_disk_under_the_log_accepts_nothing_and_stops_nothing_for_good() -> None:
+    judge(await disk_full.log(SHORT, None))
 
 
 def judge(verdicts: list[Verdict]) -> None:
