@@ -9,8 +9,8 @@ from services.gateway import rate_limit
 from tests.controls.gateways import Client, Gateways
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v1", "/api/v1/emails/", "/api/v1/templates",
-                                  "/api/v1/webhooks", "/api/v1/suppressions", "/docs/", "/%00", "/api/v1/emails%2Fsend"])  # fmt: skip
+@pytest.mark.parametrize("path", ["/", "/api/v1", "/api/v1/emails/", "/api/v1/domains",
+                                  "/api/v1/webhooks", "/api/v1/privacy", "/docs/", "/%00", "/api/v1/emails%2Fsend"])  # fmt: skip
 async def test_a_path_that_is_nowhere_answers_the_envelope(client: Client, path: str) -> None:
     answer = await client.plain("GET", path)
     assert (answer.status, answer.code) == (404, "NOT_FOUND")

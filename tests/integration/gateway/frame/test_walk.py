@@ -70,6 +70,8 @@ async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
     attachment = (await theirs.ask("GET", f"/emails/{email}")).data["attachments"][0]["id"]
     template = (await theirs.ask("POST", "/templates", {"name": "t", "text": "t"})).data["id"]
     suppressed = (await theirs.ask("POST", "/suppressions", {"email": "sam@world.test"})).data["email"]
+    csv = {"Content_Type": "text/csv"}
+    an_import = (await theirs.ask("POST", "/suppressions/import", b"x@y.test", **csv)).data["id"]
     ids = {
         "accounts": account,
         "keys": key,
@@ -80,7 +82,7 @@ async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
     for route in TABLE.routes:
         if route.ids:
             body = BODY if route.path.startswith("/emails") and route.body else {} if route.body else None
-            their_id = ids[route.path.split("/")[1]]
+            their_id = an_import if "imports" in route.path else ids[route.path.split("/")[1]]
             foreign = await mine.ask(
                 route.method, path(route, their_id, attachment), body, X_Request_Id="same"
             )
