@@ -10,7 +10,6 @@ from tests.chaos.ledger import Verdict
 from tests.chaos.scenario import SHORT
 from tests.controls.world import World
 
-
 # These bring worlds of their own or take minutes also in short; `make chaos` runs them.
 ELSEWHERE = {"power_cut", "shared_limits", "disk_full_log", "disk_full_postgres", "disk_full_content"}
 
