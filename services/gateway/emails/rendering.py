@@ -43,7 +43,7 @@ class _Missing(jinja2.StrictUndefined):
     def _undefined_message(self) -> str:
         if self._undefined_obj is missing:
             return f"{self._undefined_name!r} is missing from variables"
-        return f"{self._undefined_name!r} is missing in {filters.kind(self._undefined_obj)}"
+        return f"{str(self._undefined_name)!r} is missing in {filters.kind(self._undefined_obj)}"
 
 
 class _Environment(sandbox.ImmutableSandboxedEnvironment):

@@ -1,6 +1,7 @@
 """Templates over the API: versions that never change, one that is sent, names that are one template's alone."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -108,12 +109,10 @@ async def test_an_alias_claimed_for_a_template_that_never_came_is_taken_over(
     client: Client, replicas: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = Library(replicas.client).heads
-    claim = Alias(
-        template_id="0198c0de-0000-7000-8000-000000000000", claimed_at=handlers.datetime.now(handlers.UTC)
-    )
+    claim = Alias(template_id="0198c0de-0000-7000-8000-000000000000", claimed_at=datetime.now(UTC))
     await left.put(entries.alias_key("default", "welcome"), claim)
     assert (await client.ask("POST", "/templates", WELCOME | {"alias": "welcome"})).status == 409
-    monkeypatch.setattr(handlers, "DANGLING_AFTER", handlers.timedelta(0))
+    monkeypatch.setattr(handlers, "DANGLING_AFTER", timedelta(0))
     assert (await make(client, alias="welcome"))["alias"] == "welcome"
 
 
@@ -122,6 +121,7 @@ async def test_a_template_made_here_is_there_at_once_and_a_change_after_its_answ
 ) -> None:
     here = await replicas.replica(await replicas.key())
     there = await replicas.replica(here.token)
+    made: dict[str, Any] = {}
     for number in range(10):
         made = await make(here, alias=f"t{number}")
         assert (await there.ask("GET", f"/templates/{made['id']}")).data == made
