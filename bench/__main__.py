@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import batch, parts, sending
+from bench import batch, multipart, parts, sending
 from bench.figures import Row, table, write
 from tests.controls.world import Sink, World
 
@@ -39,6 +39,8 @@ async def _sending(names: set[str], count: int) -> list[Row]:
             rows += await sending.durable_accept(world, count)
         if "batch" in names:
             rows += await batch.batch_accept(world, count * 24 // 20_000)
+        if "multipart" in names:
+            rows += await multipart.upload(world, max(3, count // 2000))
         if "idle" in names:
             rows.append(await sending.idle(world))
     finally:
@@ -59,7 +61,7 @@ def _start() -> Row:
         shutil.rmtree(home, ignore_errors=True)
 
 
-WORLD_ROWS = ("e2e", "latency", "accept", "batch", "idle")
+WORLD_ROWS = ("e2e", "latency", "accept", "batch", "multipart", "idle")
 
 
 async def main() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 UNFINISHED: Final = ".unfinished"  # beside the workspaces: what a crash leaves here is swept with the rest
-_EARLY: Final = 4 * 1024 * 1024
+_LOOK_EVERY: Final = 4 * 1024 * 1024
 SPARE: Final = 64 * 1024 * 1024
 SPARE_PART: Final = 0.05
 
@@ -64,19 +64,18 @@ class Upload:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: BinaryIO = path.open("xb", buffering=0)
-        self._flushed = self._size = 0
+        self._unlooked = 0
 
     def write(self, data: bytes | bytearray) -> None:
         """Append. Raises: OSError."""
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        self._size += len(data)
-        # Written back while more is coming, so that the end has little left to wait for.
-        if self._size - self._flushed >= _EARLY:
+        # One fsync at the end: flushing in between was measured to take twice as long in all.
+        self._unlooked += len(data)
+        if self._unlooked >= _LOOK_EVERY:
             require_room(self.path.parent)
-            os.fdatasync(self._file.fileno())
-            self._flushed = self._size
+            self._unlooked = 0
 
     def settle(self) -> None:
         """Have all bytes on disk. Raises: OSError."""
