@@ -1,7 +1,8 @@
 """How much of all messages in transmission this process holds in memory at once, however many and large they are.
 
-Small messages and large ones have a share each: no small one ever waits for what large ones hold. Within a
-share whoever waits longest is next, so that the largest is not put off for ever.
+Small messages and large ones have a share each: no small one ever waits for what large ones hold. Of the large
+ones' share an account has a part and no more, or one next hop that takes nothing would hold up everybody's.
+Whoever waits longest is next, so that the largest is not put off for ever.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from shared.events.email import Email
 
 SMALL: Final = 256 * 1024
 SHARE: Final = 32 * 1024 * 1024  # of each: 64 MiB together
+OF_AN_ACCOUNT: Final = SHARE // 4
 # What one file on its way takes: a piece from the store, its base64, and what the kernel has not taken yet.
 _STREAM: Final = 512 * 1024
 _ENVELOPE: Final = 4 * 1024
@@ -80,12 +82,19 @@ class Budget:
         self._small, self._large = Share(share), Share(share)
 
     @asynccontextmanager
-    async def room(self, email: Email) -> AsyncGenerator[None, None]:
-        """Have room for sending this email for the length of the block; waits for it."""
+    async def room(self, email: Email, of_account: Share) -> AsyncGenerator[None, None]:
+        """Have room for sending this email for the length of the block; waits for it.
+
+        `of_account` is the part of the large ones' share that its account may have.
+        """
         size = cost(email)
-        share = self._small if size <= SMALL else self._large
-        await share.take(size)
+        shares = (self._small,) if size <= SMALL else (of_account, self._large)
+        taken: list[Share] = []
         try:
+            for share in shares:
+                await share.take(size)
+                taken.append(share)
             yield
         finally:
-            share.give_back(size)
+            for share in taken:
+                share.give_back(size)

@@ -165,7 +165,7 @@ class Handlers:
             return
         await lane.gate.enter(lane.may_claim(), bulk=stand.email.batch_id is not None)
         try:
-            async with self._budget.room(stand.email):
+            async with self._budget.room(stand.email, lane.memory):
                 content = await letters.content_of(stand.email, self._store)
                 await self._claim_and_send(delivery, stand, lane, content)
         except ContentLost as error:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import Final
 
-from services.dispatcher import limits
+from services.dispatcher import budget, limits
 from services.dispatcher.breaker import FIRST_PAUSE, Breaker
 from services.dispatcher.leases import Lease
 from services.dispatcher.pool import Pool
@@ -92,6 +92,7 @@ class Lane:
         self.limiter = limiter
         self.breaker = Breaker()
         self.gate = Gate()
+        self.memory = budget.Share(budget.OF_AN_ACCOUNT)
         self.held = 0
         self.used_at = time.monotonic()
         self.last_error = ""

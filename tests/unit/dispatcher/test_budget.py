@@ -94,7 +94,7 @@ def with_files(*sizes: int) -> email.Email:
 async def test_no_small_message_waits_for_what_large_ones_hold() -> None:
     large = with_files(1)
     whole = Budget(share=budget.cost(large))
-    async with whole.room(large):
+    async with whole.room(large, Share(budget.SHARE)):
         waiting = asyncio.create_task(entered(whole, large))
         async with asyncio.timeout(1):
             await entered(whole, an_email())
@@ -103,7 +103,39 @@ async def test_no_small_message_waits_for_what_large_ones_hold() -> None:
 
 
 async def entered(whole: Budget, of: email.Email) -> None:
-    async with whole.room(of):
+    async with whole.room(of, Share(budget.SHARE)):
+        return
+
+
+async def test_an_account_that_holds_its_part_does_not_hold_up_another_one() -> None:
+    large = with_files(1)
+    whole = Budget(share=3 * budget.cost(large))
+    account = Share(budget.cost(large))
+    async with whole.room(large, account):
+        again = asyncio.create_task(entered_by(whole, large, account))
+        async with asyncio.timeout(1):
+            await entered(whole, large)
+            await entered_by(whole, an_email(), account)
+        assert not again.done()
+    await again
+
+
+async def test_one_that_gives_up_between_its_accounts_part_and_the_whole_keeps_nothing() -> None:
+    large = with_files(1)
+    whole, account = Budget(share=budget.cost(large)), Share(budget.SHARE)
+    async with whole.room(large, Share(budget.SHARE)):
+        waiting = asyncio.create_task(entered_by(whole, large, account))
+        await asyncio.sleep(0)
+        assert account.used
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+    assert account.used == 0
+    await entered(whole, large)
+
+
+async def entered_by(whole: Budget, of: email.Email, account: Share) -> None:
+    async with whole.room(of, account):
         return
 
 
