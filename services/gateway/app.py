@@ -13,6 +13,7 @@ from aiohttp import web
 from services.gateway import docs, log_room, openapi, routes
 from services.gateway.accounts import dns_records
 from services.gateway.authentication import Uses
+from services.gateway.emails import unsubscribing
 from services.gateway.http_server import HttpServer
 from services.gateway.request import KeyUse, Services
 from services.gateway.serving import Front
@@ -60,6 +61,8 @@ async def build() -> AsyncIterator[None]:
 
 async def _open(wanted: Settings, stack: AsyncExitStack) -> Services:
     """Connect to everything; Postgres may be down, the broker may not."""
+    if problem := unsubscribing.base_problem(wanted.tracker_url):
+        raise settings.SettingsError(f"SENDLOG_TRACKER_URL: {problem}")
     ring = keyring.load(Path(wanted.keyring))
     client = await log.connect(wanted.nats_url, "gateway")
     stack.push_async_callback(client.close)

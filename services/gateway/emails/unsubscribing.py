@@ -3,12 +3,25 @@
 It names the recipient only where there is one: several share the message, and each could unsubscribe the others.
 """
 
+import re
+from typing import Final
+
 import msgspec
 
 from services.gateway.emails.repeats import Claim
 from services.gateway.request import Services
 from shared.events import email, submission
 from shared.runtime.tokens import Pointer
+
+# Stands in a header between angle brackets and has a path put behind it.
+_BASE: Final = re.compile(r"https?://[A-Za-z0-9._~:\[\]-]{1,255}(?:/[A-Za-z0-9._~/-]{0,255})?")
+
+
+def base_problem(url: str) -> str | None:
+    """Say why links cannot begin with this, or None."""
+    if _BASE.fullmatch(url):
+        return None
+    return f"must be like https://links.example.com, not {url!r}"
 
 
 def linked(services: Services, about: Claim, event: submission.Requested) -> submission.Requested:

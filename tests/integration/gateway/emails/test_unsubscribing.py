@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.gateway.emails import unsubscribing
 from shared.events import email as email_
 from shared.events import submission
 from shared.runtime import keyring, message, tokens
@@ -63,3 +64,45 @@ async def test_a_client_does_not_write_these_fields_itself(door: Door, name: str
     answer = await door.send(headers={name: "<https://elsewhere.example/>"})
     assert answer.status == 400
     assert "unsubscribe" in answer.error["details"][0]["message"]
+
+
+async def test_each_email_of_a_batch_has_its_own_address(door: Door, behind: Behind, house: House) -> None:
+    people = [{"to": f"{name}@world.test"} for name in ("ann", "bob")]
+    batch = {"subject": "News", "text": "Hello.", "unsubscribe": True, "recipients": people}
+    answer = await door.ask("POST", "/emails/batch", batch)
+    assert answer.status == 202, answer.body
+    for item in answer.data:
+        (record,) = await behind.history(item["id"])
+        pointer = tokens.Pointer(behind.name, item["id"], 0)
+        assert opened(record.event.email.unsubscribe_url, house.home) == pointer
+
+
+async def test_an_email_sent_again_has_an_address_of_its_own(
+    door: Door, behind: Behind, house: House
+) -> None:
+    first, _ = await accepted(door, behind, unsubscribe=True)
+    again = (await door.ask("POST", f"/emails/{first}/resend")).data["id"]
+    (record,) = await behind.history(again)
+    assert opened(record.event.email.unsubscribe_url, house.home) == tokens.Pointer(behind.name, again, 0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "links.example.com",
+        "ftp://a",
+        "https://",
+        "https://a b",
+        "https://a>b",
+        "https://a/?q",
+        "https://ü",
+    ],
+)
+def test_a_base_of_links_that_is_none_is_said_at_the_start(url: str) -> None:
+    assert unsubscribing.base_problem(url)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8081", "https://a.example/mail/", "http://[::1]:80"])
+def test_a_base_of_links_may_have_a_port_and_a_path(url: str) -> None:
+    assert unsubscribing.base_problem(url) is None
