@@ -15,6 +15,7 @@ from cli import (
     messages,
     rebuild,
     show,
+    suppressions,
     tail,
     templates,
     workspaces,
@@ -23,7 +24,20 @@ from cli.command import Context, Parser
 from cli.failure import EXIT_CODES, FAULT, INTERRUPTED, OK, UNAVAILABLE, Failure
 from cli.terminal import Terminal, clean
 
-_GROUPS = (emails, messages, show, tail, accounts, keys, templates, workspaces, rebuild, dead_letters, doctor)
+_GROUPS = (
+    emails,
+    messages,
+    show,
+    tail,
+    accounts,
+    keys,
+    templates,
+    suppressions,
+    workspaces,
+    rebuild,
+    dead_letters,
+    doctor,
+)
 _DESCRIPTION = """\
 Sendlog on the command line.
 

@@ -7,7 +7,7 @@ could make a second email.
 import asyncio
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, BinaryIO, Final, NamedTuple, Self
 
 import aiohttp
 import yarl
@@ -19,6 +19,7 @@ PREFIX: Final = "/api/v1"
 TRIES: Final = 5
 LONGEST_PAUSE: Final = 10.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, connect=5)
+_FILE_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=5, sock_read=60)
 _EXIT: Final = {400: NO, 401: FORBIDDEN, 403: FORBIDDEN, 429: UNAVAILABLE}
 
 
@@ -93,7 +94,9 @@ class Api:
         url = yarl.URL(self._url + PREFIX + path, encoded=True)
         params = {name: value for name, value in query.items() if value is not None}
         try:
-            async with self._session.get(url, allow_redirects=False, params=params) as response:
+            async with self._session.get(
+                url, allow_redirects=False, params=params, timeout=_FILE_TIMEOUT
+            ) as response:
                 if response.status != 200 or "Content-Disposition" not in response.headers:
                     await _read(response, self._url)
                     raise Failure(f"{url} is no file")
@@ -101,6 +104,17 @@ class Api:
                     yield piece
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"{self._url} broke off: {why(error)}") from error
+
+    async def upload(self, path: str, file: BinaryIO, content_type: str, **query: str) -> Answer:
+        """Post a file as it is, without holding all of it. Raises: Failure."""
+        return await self._ask(
+            "POST",
+            path,
+            data=file,
+            params=query,
+            headers={"Content-Type": content_type},
+            timeout=_FILE_TIMEOUT,
+        )
 
     async def _ask(self, method: str, path: str, **arguments: Any) -> Answer:
         assert self._session is not None

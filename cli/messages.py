@@ -1,14 +1,10 @@
 """`sendlog validate`, `resend`, `raw`: an email before it is sent, once more, and as the bytes it is."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from cli import accounts, command, emails, moment
+from cli import accounts, command, emails, moment, saving
 from cli.command import Commands, Context
-from cli.failure import NO, OK, USAGE, Failure
+from cli.failure import NO, OK
 from cli.terminal import Terminal, clean, clean_text
 
 
@@ -93,28 +89,4 @@ async def resend(context: Context) -> None:
 async def raw(context: Context) -> None:
     """Write the message out, byte by byte as it is."""
     path = command.path("emails", context.arguments.id) + "/raw"
-    with _opened(context.arguments.output) as out:
-        await _write(context, path, out)
-
-
-@contextmanager
-def _opened(output: str | None) -> Iterator[BinaryIO]:
-    """Open a new file, or standard output; a file that does not become whole is taken away again."""
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        with Path(output).open("xb") as file:
-            yield file
-    except FileExistsError as error:
-        raise Failure(f"{output} is there already", USAGE) from error
-    except BaseException:
-        Path(output).unlink(missing_ok=True)  # half a message looks like a whole one
-        raise
-
-
-async def _write(context: Context, path: str, out: BinaryIO) -> None:
-    async with context.api() as api:
-        async for piece in api.download(path):
-            out.write(piece)
-    out.flush()
+    await saving.save(context, path, context.arguments.output)
