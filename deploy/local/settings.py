@@ -9,15 +9,12 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each public port by the variable that changes it.
 _PORTS = {
     "SENDLOG_GATEWAY_PORT": 8080,
+    "SENDLOG_TRACKER_PORT": 8081,
+    "SENDLOG_INGRESS_PORT": 2526,
     "SENDLOG_MAILBOX_SMTP_PORT": 1025,
     "SENDLOG_MAILBOX_PORT": 8025,
     "SENDLOG_NATS_PORT": 4222,
     "SENDLOG_POSTGRES_PORT": 5432,
-}
-# Of the tracker, which does not run yet: nobody listens there, but what is no port is said now and not then.
-_RESERVED = {
-    "SENDLOG_TRACKER_PORT": 8081,
-    "SENDLOG_INGRESS_PORT": 2526,
 }
 
 
@@ -27,20 +24,26 @@ class Misused(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where state lives, which ports are public, and the environment that children inherit.
-
-    `tracker_port` is where links in mail lead, also before somebody listens there.
-    """
+    """Where state lives, which ports are public, and the environment that children inherit."""
 
     home: Path
     ports: Mapping[str, int]
     inherited: Mapping[str, str]
-    tracker_port: int
 
     @property
     def gateway_port(self) -> int:
         """Where the API is served."""
         return self.ports["SENDLOG_GATEWAY_PORT"]
+
+    @property
+    def tracker_port(self) -> int:
+        """Where links in mail lead."""
+        return self.ports["SENDLOG_TRACKER_PORT"]
+
+    @property
+    def ingress_port(self) -> int:
+        """Where mail comes back."""
+        return self.ports["SENDLOG_INGRESS_PORT"]
 
     @property
     def mailbox_smtp_port(self) -> int:
@@ -69,13 +72,13 @@ def read() -> Settings:
     Raises: Misused when a port is not one, or two are the same.
     """
     home = Path(os.environ.get("SENDLOG_HOME") or ROOT / ".sendlog").absolute()
-    ports, reserved = _ports(_PORTS), _ports(_RESERVED)
+    ports = _ports(_PORTS)
     by_number: dict[int, str] = {}
     for name, number in ports.items():
         if number in by_number:
             raise Misused(f"{by_number[number]} and {name} are both {number}: give them different ports")
         by_number[number] = name
-    return Settings(home, ports, dict(os.environ), reserved["SENDLOG_TRACKER_PORT"])
+    return Settings(home, ports, dict(os.environ))
 
 
 def _ports(defaults: Mapping[str, int]) -> dict[str, int]:

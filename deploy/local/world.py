@@ -36,7 +36,7 @@ WHOLE = Plan(
     bootstrap=(("bootstrap", "services.bootstrap"),),
     first_start=(("first_start", "deploy.local.first_start"),),
     services=tuple(
-        (name, f"services.{name}") for name in ("gateway", "dispatcher", "scheduler", "projector")
+        (name, f"services.{name}") for name in ("gateway", "dispatcher", "scheduler", "projector", "tracker")
     ),
 )
 
@@ -180,6 +180,11 @@ class World:
             "SENDLOG_MAILBOX_SMTP_PORT": str(self._settings.mailbox_smtp_port),
             "SENDLOG_MAILBOX_PORT": str(self._settings.mailbox_port),
             "SENDLOG_PUBLIC_URL": self.url,
+            "SENDLOG_TRACKER_HOST": ports.LOOPBACK,
+            "SENDLOG_TRACKER_PORT": str(self._settings.tracker_port),
+            "SENDLOG_INGRESS_HOST": ports.LOOPBACK,
+            "SENDLOG_INGRESS_PORT": str(self._settings.ingress_port),
+            "SENDLOG_JOURNAL": str(self._home.path / "journal"),
             "SENDLOG_TRACKER_URL": f"http://{ports.LOOPBACK}:{self._settings.tracker_port}",
         }
 

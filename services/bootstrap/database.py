@@ -17,7 +17,7 @@ logger = structlog.get_logger(__name__)
 _SERVICES = Path(__file__).resolve().parent.parent
 _SQL = postgres.statements(Path(__file__).with_name("database.sql"))
 # A role is there before any migration runs, for one service may grant to another.
-_WITHOUT_TABLES = ("gateway",)
+_WITHOUT_TABLES = ("gateway", "tracker")
 
 
 class MigrationError(Exception):
