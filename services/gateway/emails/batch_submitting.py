@@ -79,11 +79,14 @@ async def _prepared(request: Request, batch: Batch, form: Form) -> Prepared | Fi
     if batch.key is not None and (first := await repeats.first_in_row(services, batch.about)):
         return first
     try:
-        return await _decided(request, batch, form)
+        decided = await _decided(request, batch, form)
     except ApiError:
         if batch.key is not None and (first := await repeats.first_in_log(services, batch.about)):
             return first
         raise
+    if batch.key is not None and not decided[0].records:  # with a record, the log's guard would tell
+        return await repeats.first_in_log(services, batch.about) or decided
+    return decided
 
 
 async def _decided(request: Request, batch: Batch, form: Form) -> Prepared:

@@ -242,12 +242,13 @@ async def test_a_key_names_a_send_or_a_batch_and_never_both(
     assert await behind.emails_in_log() == 4
 
 
+@pytest.mark.parametrize("mode", ["atomic", "partial"])
 @pytest.mark.parametrize("trimmed", [True, False])
 async def test_a_repeat_is_answered_alike_whatever_happened_since(
-    door: Door, behind: Behind, trimmed: bool
+    door: Door, behind: Behind, trimmed: bool, mode: str
 ) -> None:
     at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    body = recipients(4)
+    body = recipients(4, mode=mode)
     body["recipients"][2]["scheduled_at"] = at
     answer = await accepted(door, body, "k")
     assert [item["status"] for item in answer.data] == ["queued", "queued", "scheduled", "queued"]
@@ -259,7 +260,7 @@ async def test_a_repeat_is_answered_alike_whatever_happened_since(
     await behind.change_account(disabled=True)
 
     async def refused() -> bool:
-        return (await batch(door, body)).status == 422
+        return (await batch(door, body | {"mode": "atomic"})).status == 422
 
     await eventually(refused)
     again = await accepted(door, body, "k")
