@@ -83,6 +83,18 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
     rejections: tuple[Rejection, ...] = ()
 
 
+class Tracker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How this email's links, pixel and handles are made, fixed so that every attempt makes them alike.
+
+    `url` is where recipients reach the tracker, `key_id` the key that signs; `leave_one_time` leaves links alone
+    that look as if they work only once.
+    """
+
+    url: str
+    key_id: str
+    leave_one_time: bool = False
+
+
 class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
     """What a client submitted, as accepted. `body` is absent in the archive and in projections."""
 
@@ -101,6 +113,7 @@ class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     attachments: tuple[Attachment, ...] = ()
     account_id: AccountId
     tracking: Tracking = Tracking()
+    tracker: Tracker | None = None
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = {}
     scheduled_at: datetime | None = None

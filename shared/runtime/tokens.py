@@ -30,12 +30,20 @@ class Tokens:
         self._keyring = keyring
         self._keys: dict[tuple[str, str], bytes] = {}
 
-    def sign(self, purpose: Purpose, payload: bytes, alphabet: Alphabet = "url") -> str:
+    @property
+    def current(self) -> str:
+        """The id of the key that signs now."""
+        return self._keyring.current
+
+    def sign(
+        self, purpose: Purpose, payload: bytes, alphabet: Alphabet = "url", *, key_id: str | None = None
+    ) -> str:
         """Return the payload with the key's id and a MAC, in letters that need no escaping.
 
         `local-part` gives lower-case letters and digits only: mail servers may change the case of an address.
+        With `key_id` the same is signed the same after a rotation. Raises: KeyringError when that key is gone.
         """
-        key_id = self._keyring.current
+        key_id = key_id or self._keyring.current
         signed = _key_mark(key_id) + payload
         return _encoded(signed + self._mac(purpose, key_id, signed), alphabet)
 
