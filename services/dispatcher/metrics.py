@@ -10,3 +10,6 @@ HELD: Final = Gauge("sendlog_held_records", "Records in hand")
 SUPPRESSED: Final = Counter(
     "sendlog_suppressed_recipients_total", "Recipients found on the suppression list at sending"
 )
+QUESTIONS: Final = Counter(
+    "sendlog_suppression_questions_total", "Questions to the suppression lists; many records share one"
+)

@@ -92,6 +92,7 @@ class Suppressing:
         async with self._out:
             await asyncio.sleep(0)  # a batch's records all begin in the same turn of the loop
             places, self._places, self._gathering = self._places, set(), None
+            metrics.QUESTIONS.inc()
             return await self._lists.find_all(places)
 
 
