@@ -7,12 +7,13 @@ an address: that is told as its verdict.
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
 
 from services.gateway import errors, identifiers, json_body
 from services.gateway.emails import acceptance, draft, links, presentation, raw, submitting
+from services.gateway.emails.attachments import File
 from services.gateway.emails.repeats import Claim
 from services.gateway.request import Reply, Request
 from shared.events import email
@@ -20,6 +21,7 @@ from shared.events.base import WorkspaceId
 from shared.runtime import message
 from shared.runtime.suppressions import Entry
 
+Role: TypeAlias = Literal["to", "cc", "bcc"]
 _ROLES: Final = ("to", "cc", "bcc")
 _ALL_SUPPRESSED: Final = "every recipient is suppressed: nothing would be sent"
 
@@ -28,7 +30,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """What would become of one recipient; `reason` says why it is not `ok`."""
 
     address: str
-    role: Literal["to", "cc", "bcc"]
+    role: Role
     verdict: Literal["ok", "suppressed", "invalid"]
     reason: str | None
 
@@ -113,7 +115,7 @@ async def _dry(request: Request) -> Dry:
     )
 
 
-def _unstored(file: draft.File | email.Attachment) -> email.Attachment:
+def _unstored(file: File | email.Attachment) -> email.Attachment:
     """Return what would refer to the file; its size and its digest are all that is asked of it here."""
     if isinstance(file, email.Attachment):
         return file
@@ -134,12 +136,12 @@ def _verdicts(
 ) -> list[Verdict]:
     """Return a verdict of each recipient, by role; those without an address behind the others of theirs. Pure."""
     verdicts = [
-        Verdict(one, role, "suppressed", entry.reason)
+        Verdict(one, cast(Role, role), "suppressed", entry.reason)
         if (entry := suppressed.get(one))
-        else Verdict(one, role, "ok", None)
+        else Verdict(one, cast(Role, role), "ok", None)
         for one, role in sent.recipients()
     ]
-    verdicts += [Verdict(one.address, one.role, "invalid", one.why) for one in unusable]
+    verdicts += [Verdict(one.address, cast(Role, one.role), "invalid", one.why) for one in unusable]
     return sorted(verdicts, key=lambda verdict: _ROLES.index(verdict.role))
 
 

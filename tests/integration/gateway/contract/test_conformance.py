@@ -49,7 +49,7 @@ VERIFY: Final = "/api/v1/accounts/{id}/verify"
 KEPT: Final = {("DELETE", "/keys/{id}"), ("DELETE", "/accounts/{id}"), ("DELETE", "/templates/{id}")}
 
 
-def _ask(subject: Subject, session: requests.Session, case: Case) -> None:
+def _ask(subject: Subject, session: requests.Session, case: Case[Any]) -> None:
     case.headers["Authorization"] = f"Bearer {subject.token}"
     response = case.call(base_url=subject.url, session=session, timeout=20)
     # Nobody connects for this gateway, which is the one thing that may be missing here.
@@ -80,7 +80,7 @@ def test_no_answer_is_one_the_document_does_not_name(
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(mode), known=st.booleans(), kept=st.integers(0, 3))
-    def each(case: Case, known: bool, kept: int) -> None:
+    def each(case: Case[Any], known: bool, kept: int) -> None:
         if known and case.path_parameters:
             given_ids: dict[str, Any] = case.path_parameters
             given_ids.update({name: there[name] for name in given_ids if name in there})

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.gateway.emails.conftest import House
 from tests.integration.gateway.emails.door import Answer, Behind, Door
 
 FIELDS: dict[str, Any] = {
@@ -124,3 +125,30 @@ async def test_a_body_that_asks_for_something_else_is_refused(door: Door, behind
     answer = await resend(door, first, body={"to": "other@world.test"})
     assert (answer.status, answer.error["code"]) == (400, "VALIDATION_ERROR")
     assert await behind.emails_in_log() == 1
+
+
+async def test_files_stay_where_they_are_and_are_named_by_both(
+    door: Door, behind: Behind, house: House
+) -> None:
+    file = {"filename": "a.txt", "content": "aGk="}
+    first = await door.sent("first", attachments=[file])
+    before = set((house.home / "content").rglob("*"))
+    answers = await asyncio.gather(*(resend(door, first["id"], "again") for _ in range(20)))
+    (email_id,) = {answer.data["id"] for answer in answers}
+    assert set((house.home / "content").rglob("*")) == before
+    keys = [(await behind.history(one))[0].event.email.attachments[0].key for one in (first["id"], email_id)]
+    assert keys[0] == keys[1]
+    for one in (first["id"], email_id):
+        status, whole, _ = await door.raw(one)
+        assert status == 200
+        assert b"aGk=" in whole
+
+
+async def test_an_email_whose_file_is_lost_is_409(door: Door, house: House) -> None:
+    first = await door.sent(attachments=[{"filename": "a.txt", "content": "bG9zdA=="}])
+    for path in (house.home / "content").rglob("*"):
+        if path.is_file() and path.read_bytes() == b"lost":
+            path.unlink()
+    answer = await resend(door, first["id"])
+    assert (answer.status, answer.error["details"][0]["message"]) == (409, "content_lost")
+    assert (await door.raw(first["id"]))[0] == 409
