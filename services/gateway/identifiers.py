@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.events.base import EmailId, EventId
 
-_KEYED: Final = uuid.UUID("6f1d7b0e-6a53-5c0b-9d0e-0a5f6f0f5e11")
+_KEYED: Final = uuid.UUID("6f1d7b0e-6a53-5c0b-9d0e-0a5f6f0f5e11").bytes
 _BARE: Final = ~(0xF << 76) & ~(0x3 << 62)  # a UUID without its version and variant
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -37,7 +37,8 @@ def keyed(workspace: str, key: str, part: str = "") -> EmailId:
     `part` names one of several things under the key; no key can be spelled so that it means another's part.
     """
     name = f"{workspace}\n{key}\n{part}" if part else f"{workspace}\n{key}"
-    return EmailId(str(uuid.uuid5(_KEYED, name)))
+    number = int.from_bytes(hashlib.sha1(_KEYED + name.encode(), usedforsecurity=False).digest()[:16], "big")
+    return EmailId(_spelled(number & _BARE | 0x5 << 76 | 0x2 << 62))
 
 
 def is_key(text: str) -> bool:

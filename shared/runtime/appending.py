@@ -18,6 +18,7 @@ from shared.runtime import metrics
 
 logger = structlog.get_logger(__name__)
 ANSWER_WITHIN: Final = 5.0
+SLICE: Final = 256  # records written in one piece: others have their turn between two
 WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
 NO_ROOM: Final = frozenset({10077, 10023, 10047, 10028})
 
@@ -130,14 +131,18 @@ async def commit(log: log_.Log, entries: list[Entry]) -> log_.PubAck:
     opened, opening = _expect(log)
     committed, committing = _expect(log)
     commands = []
-    for number, entry in enumerate(entries, 1):
-        extra = f"Nats-Batch-Id: {batch_id}\r\nNats-Batch-Sequence: {number}\r\n"
-        if number == last:
-            commands.append(entry.command(committing, extra + "Nats-Batch-Commit: 1\r\n"))
-        else:
-            commands.append(entry.command(opening if number == 1 else "", extra))
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
+            for number, entry in enumerate(entries, 1):
+                extra = f"Nats-Batch-Id: {batch_id}\r\nNats-Batch-Sequence: {number}\r\n"
+                if number == last:
+                    commands.append(entry.command(committing, extra + "Nats-Batch-Commit: 1\r\n"))
+                else:
+                    commands.append(entry.command(opening if number == 1 else "", extra))
+                if number % SLICE == 0 and number < last:
+                    await log.write(b"".join(commands))
+                    commands.clear()
+                    await asyncio.sleep(0)
             await log.write(b"".join(commands))
             return await _batch_answer(opened, committed)
     except TimeoutError:

@@ -22,6 +22,7 @@ MOST: Final = 1000
 MOST_BYTES: Final = 32 * 1024 * 1024
 OPEN_AT_ONCE: Final = 4
 TOO_MANY_OPEN: Final = 10210
+INCOMPLETE: Final = 10176  # a part was lost on the way, with a connection for example: nothing is stored
 WAIT_FOR_OTHERS: Final = 0.05
 RETRY_AFTER: Final = 0.25
 _SLICE: Final = 64
@@ -78,9 +79,9 @@ class _Attempt:
                 if ack.error is None:
                     metrics.APPENDS.inc(len(entries))
                     return ack.seq - len(entries) + 1
-                if ack.error.err_code == TOO_MANY_OPEN:
+                if ack.error.err_code in (TOO_MANY_OPEN, INCOMPLETE):
                     wait = WAIT_FOR_OTHERS
-                    self.problem = Unconfirmed("too many batches are under way")
+                    self.problem = Unconfirmed(f"the broker took no batch: {ack.error.description}")
                 else:
                     return await self._refused(entries[0], ack.error)
             except (Unconfirmed, log_.BrokerUnavailable, nats.errors.Error, OSError) as error:

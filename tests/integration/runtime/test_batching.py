@@ -146,7 +146,7 @@ async def test_a_batch_waits_while_the_broker_has_too_many_open(
     log, publisher = log_and_publisher
     for number in range(50):
         await open_one(log, f"open-{number}")
-    with pytest.raises(Unconfirmed, match="too many"):
+    with pytest.raises(Unconfirmed, match="took no batch"):
         await publisher.append_all([a_request() for _ in range(20)], within=0.3)
 
     async def close_later() -> None:
@@ -171,6 +171,26 @@ async def test_a_lost_answer_is_repeated_and_the_batch_recognises_itself(
         first = await appending_all
         assert await stored(log) == 200
         assert (await log.history(items[0].workspace, items[0].email_id))[0].sequence == first
+
+
+async def test_a_batch_of_which_a_part_got_lost_is_sent_again(
+    log_and_publisher: tuple[Log, Publisher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, publisher = log_and_publisher
+    monkeypatch.setattr(appending, "SLICE", 10)
+    write = log.write
+    writes = 0
+
+    async def losing(commands: bytes) -> None:
+        nonlocal writes
+        writes += 1
+        if writes != 3:
+            await write(commands)
+
+    monkeypatch.setattr(log, "write", losing)
+    await publisher.append_all([a_request() for _ in range(100)])
+    assert writes == 20
+    assert await stored(log) == 100
 
 
 async def test_another_writers_email_is_no_lost_answer_of_ours(
