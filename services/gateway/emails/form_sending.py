@@ -24,16 +24,21 @@ async def send_form(request: Request) -> Reply:
     key, problems = repeats.key_of(request)
     try:
         form = await forms.read(request.incoming, uploads)
-        value = form.value
-        checked = await submitting.checked(
-            request.services, request.workspace, value, [*problems, *form.problems]
-        )
-        made = checked._replace(attachments=form.files)
+        about = repeats.claim(WorkspaceId(request.workspace), key, form.identity())
+        wrong = [*problems, *form.problems]
+        try:
+            made = await submitting.checked(request.services, request.workspace, form.value, wrong)
+        except ApiError as refusal:
+            answer = await submitting.again(request.services, form.value, about, refusal)
+            await uploads.drop()
+            return _told(answer)
     except BaseException:
         await uploads.drop()
         raise
-    about = repeats.claim(WorkspaceId(request.workspace), key, form.identity())
-    answer = await _submit(request, made, about, uploads)
+    return _told(await _submit(request, made._replace(attachments=form.files), about, uploads))
+
+
+def _told(answer: submitting.Answer) -> Reply:
     headers = {"Idempotent-Replayed": "true"} if answer.replayed else None
     return Reply(answer.data, headers=headers)
 

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+from tests.integration.gateway.emails import forms
+from tests.integration.gateway.emails.conftest import House
 from tests.integration.gateway.emails.door import Answer, Behind, Door
 
 WELCOME: dict[str, Any] = {
@@ -115,3 +117,26 @@ async def test_a_dry_run_renders_the_template(door: Door) -> None:
     body = {"to": "ann@world.test", "template_id": "welcome", "variables": {"name": "Ann"}}
     answer = await door.ask("POST", "/emails/validate", body)
     assert (answer.status, answer.data["subject"], answer.data["html"]) == (200, "Hi Ann", "<p>Hi Ann</p>")
+
+
+async def test_a_form_is_sent_by_a_template_and_told_again_when_that_is_gone(
+    door: Door, house: House
+) -> None:
+    template = await make(door)
+    body = forms.form(
+        forms.text("to", "ann@world.test"),
+        forms.text("template_id", "welcome"),
+        forms.text("template_version", "1"),
+        forms.text("variables", '{"name": "Ann"}'),
+        forms.file("a.txt", b"file"),
+        good=False,
+    )
+    first = await forms.post(door, body, Idempotency_Key="f1")
+    assert (first.status, first.data["subject"]) == (202, "Hi Ann")
+    kept = len(forms.kept(house.home / "content"))
+    await door.ask("DELETE", f"/templates/{template['id']}")
+    again = await forms.post(door, body, Idempotency_Key="f1")
+    assert (again.status, again.data) == (202, first.data)
+    refused = await forms.post(door, body, Idempotency_Key="f2")
+    assert (refused.status, refused.paths) == (422, ["$.template_id"])
+    assert len(forms.kept(house.home / "content")) == kept
