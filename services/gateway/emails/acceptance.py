@@ -15,7 +15,7 @@ from services.gateway.emails.fields import Tracking
 from services.gateway.errors import Problem
 from shared.events import email, submission
 from shared.events.base import AccountId, EmailId, WorkspaceId
-from shared.mail import address, message_id
+from shared.mail import address
 from shared.mail.address import Mailbox
 from shared.runtime.configuration import Account
 
@@ -82,16 +82,17 @@ def accept(
     draft: Draft,
     kept: Kept,
     by: Sender,
-    email_id: EmailId,
+    message_id: str,
     now: datetime,
     boundary: str,
     request_hash: str | None,
     place: Place | None = None,
+    tracker: email.Tracker | None = None,
 ) -> submission.Requested:
     """Return the request as the log will hold it: for now, for its turn when it is one of many, or for its time."""
     scheduled_at = draft.scheduled_at if draft.scheduled_at is not None and draft.scheduled_at > now else None
     accepted = email.Email(
-        message_id=message_id.make(email_id, by.from_.address.rpartition("@")[2]),
+        message_id=message_id,
         date=scheduled_at or now,
         boundary=boundary,
         from_=by.from_,
@@ -106,6 +107,7 @@ def accept(
         attachments=kept.attachments,
         account_id=AccountId(by.account.id),
         tracking=tracking(draft.tracking, by.account.tracking),
+        tracker=tracker,
         tags=draft.tags,
         metadata=draft.metadata,
         scheduled_at=scheduled_at,

@@ -31,7 +31,7 @@ from services.gateway.request import Request, Services
 from services.gateway.templates.resolving import Resolver
 from shared.events import email, submission
 from shared.events.record import Record
-from shared.runtime import configuration, content, publisher
+from shared.runtime import configuration, content, handles, publisher
 from shared.runtime.configuration import Account
 from shared.runtime.log import BrokerUnavailable
 
@@ -190,7 +190,10 @@ def accepted(
 ) -> submission.Requested:
     """Return the request as the log will hold it: whatever is made for this one email is made here."""
     boundary = identifiers.boundary()
-    event = acceptance.accept(made, kept, by, about.email_id, now, boundary, about.request_hash, place)
+    domain = by.from_.address.rpartition("@")[2]
+    message_id = handles.message_id(services.tokens, about.workspace, about.email_id, domain)
+    tracker = email.Tracker(url=services.settings.tracker_url, key_id=services.tokens.current)
+    event = acceptance.accept(made, kept, by, message_id, now, boundary, about.request_hash, place, tracker)
     return unsubscribing.linked(services, about, event) if made.unsubscribe else event
 
 

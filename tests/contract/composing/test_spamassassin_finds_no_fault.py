@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shared.events.email import Attachment, Content, Email
-from shared.mail import dkim, message_id
+from shared.mail import dkim
 from shared.mail.address import Mailbox
 from shared.runtime.content import ContentStore
 from shared.runtime.message import open_message
@@ -97,7 +97,7 @@ def mails(store: ContentStore) -> dict[str, tuple[Content, dict[str, Any]]]:
 
 def the_email(number: int, **fields: Any) -> Email:
     values: dict[str, Any] = {
-        "message_id": message_id.make(f"019ab000-0000-7000-8000-{number:012d}", "shop.example.com"),
+        "message_id": f"<019ab000-0000-7000-8000-{number:012d}@shop.example.com>",
         "date": datetime.now(UTC),
         "boundary": "=_019ab0c17b2a7c3d8e4f5a6b7c8d9e0f",
         "from_": Mailbox("orders@shop.example.com", "The Shop"),
