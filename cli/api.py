@@ -5,7 +5,7 @@ could make a second email.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, BinaryIO, Final, NamedTuple, Self
 
@@ -73,11 +73,22 @@ class Api:
         """Remove. Raises: Failure."""
         return await self._ask("DELETE", path)
 
-    async def post_for_sure(self, path: str, body: dict[str, Any] | None, key: str) -> Answer:
-        """Post under an Idempotency-Key, again while nothing is known of it. Raises: Failure."""
+    async def post_for_sure(
+        self,
+        path: str,
+        body: dict[str, Any] | None,
+        key: str,
+        form: Callable[[], aiohttp.FormData] | None = None,
+    ) -> Answer:
+        """Post under an Idempotency-Key, again while nothing is known of it; a form is made for each try.
+
+        Raises: Failure.
+        """
         pause = 0.5
-        said = {"json": body} if body is not None else {}
         for left in reversed(range(TRIES)):
+            said: dict[str, Any] = {"json": body} if body is not None else {}
+            if form is not None:
+                said = {"data": form(), "timeout": _FILE_TIMEOUT}
             try:
                 return await self._ask("POST", path, **said, headers={"Idempotency-Key": key})
             except Unavailable as problem:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from cli import accounts, command, moment, templates
+from cli import accounts, attaching, command, moment, templates
 from cli.command import Commands, Context, given
 from cli.failure import USAGE, Failure
 from cli.terminal import clean
@@ -56,6 +56,7 @@ def _register_send(commands: Commands) -> None:
         "Every send has an Idempotency-Key; while no answer comes it is repeated with the same key.",
     )
     describe(parser)
+    parser.add_argument("--attach", action="append", metavar="FILE", help="a file; may be repeated")
     parser.add_argument("--idempotency-key", metavar="KEY", help="default: a random one")
 
 
@@ -97,7 +98,11 @@ async def send(context: Context) -> None:
     async with context.api() as api:
         if arguments.account:
             body["smtp_account_id"] = (await accounts.found(api, arguments.account))["id"]
-        answer = await api.post_for_sure("/emails/send", body, key)
+        if arguments.attach:
+            made = attaching.form(body, arguments.attach)
+            answer = await api.post_for_sure("/emails/send/multipart", None, key, made)
+        else:
+            answer = await api.post_for_sure("/emails/send", body, key)
     if context.as_json:
         context.terminal.say_json(answer.data)
     else:

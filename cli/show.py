@@ -88,6 +88,13 @@ def _head(email: dict[str, Any], terminal: Terminal) -> None:
         ("Batch", _listed(email.get("batch_id"))),
         ("Resent from", _listed(email.get("resent_from"))),
         ("Tags", _listed(email.get("tags"))),
+        *[
+            (
+                "" if number else "Attachments",
+                f"{clean(one['filename'])}, {clean(one['contentType'])}, {one['sizeBytes']:,} bytes",
+            )
+            for number, one in enumerate(email.get("attachments") or ())
+        ],
         ("Metadata", _listed([f"{name}={value}" for name, value in (email.get("metadata") or {}).items()])),
     ]
     terminal.pairs(rows)

@@ -41,6 +41,10 @@ EMAIL: dict[str, Any] = {
     ],
     "smtp_account_id": "0e6a3a52-0000-4000-8000-000000000001",
     "batch_id": None,
+    "attachments": [
+        {"id": "1", "filename": "a\x1b[31m.pdf", "contentType": "application/pdf", "sizeBytes": 51200, "contentId": None},
+        {"id": "2", "filename": "logo.png", "contentType": "image/png", "sizeBytes": 9, "contentId": "logo"},
+    ],
     "resent_from": None,
     "tags": ["welcome"],
     "metadata": {"order": "4711"},
@@ -122,7 +126,7 @@ class StubApi:
     async def handle(self, request: web.Request) -> web.Response:
         text = await request.text()
         path = request.rel_url.raw_path.removeprefix("/api/v1")
-        body = json.loads(text) if text else None
+        body = json.loads(text) if text and request.content_type == "application/json" else text or None
         self.asked.append(Asked(request.method, path, dict(request.query), dict(request.headers), body))
         answers = self._answers.get((request.method, path))
         if answers is None:

@@ -25,6 +25,8 @@ async def test_show_tells_the_whole_story(api: StubApi, cli: CommandLine) -> Non
         "              mailbox_busy; will be tried again",
         "Do            wait",
         "Subject       Hello ␛[31mred␛[0m",
+        "Attachments   a␛[31m.pdf, application/pdf, 51,200 bytes",
+        "              logo.png, image/png, 9 bytes",
         "Metadata      order=4711",
         "to    bob@world.test  deferred  450 4.2.1  busy",
         "2026-11-24 12:00:00.123Z  +0 ms     requested  release now",

@@ -2,6 +2,8 @@
 
 import io
 import json
+from email.parser import BytesParser
+from email.policy import HTTP
 from pathlib import Path
 
 import pytest
@@ -196,3 +198,46 @@ async def test_another_server_is_not_taken_for_ours(api: StubApi, cli: CommandLi
     said = await cli("list")
     assert said.code == 2
     assert "not Sendlog's API" in said.err
+
+
+async def test_files_go_as_a_form_and_again_under_the_same_key(
+    api: StubApi, cli: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "ž naïve.txt").write_bytes(b"line\r\n.\r\n")
+    (tmp_path / "b.bin").write_bytes(b"two")
+    api.refuse("POST", "/emails/send/multipart", 503, "UNAVAILABLE", "not now")
+    api.answer("POST", "/emails/send/multipart", SENT)
+    files = ("--attach", str(tmp_path / "ž naïve.txt"), "--attach", str(tmp_path / "b.bin"))
+    words = ("--to", "bob@world.test", "--metadata", "a=b", "--tag", "[x]", "--idempotency-key", "k", *files)
+    assert (await cli(*SEND, *words)).code == 0
+    first, second = api.asked
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"] == "k"
+    for asked in (first, second):
+        kind = asked.headers["Content-Type"]
+        message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n{asked.body}".encode())
+        parts = [
+            (
+                part.get_param("name", header="Content-Disposition"),
+                part.get_filename(),
+                part.get_payload(decode=True),
+            )
+            for part in message.iter_parts()
+        ]
+        assert parts == [
+            ("to", None, b'["ann@world.test", "bob@world.test"]'),
+            ("subject", None, b"Hello"),
+            ("text", None, b"Hi"),
+            ("tags", None, b'["[x]"]'),
+            ("metadata", None, b'{"a": "b"}'),
+            ("file", "ž naïve.txt", b"line\r\n.\r\n"),
+            ("file", "b.bin", b"two"),
+        ]
+
+
+async def test_a_file_that_cannot_be_read_is_said_before_anything_is_asked(
+    api: StubApi, cli: CommandLine, tmp_path: Path
+) -> None:
+    said = await cli(*SEND, "--attach", str(tmp_path / "none.txt"))
+    assert said.code == 2
+    assert "none.txt: No such file" in said.err
+    assert api.asked == []
