@@ -12,12 +12,13 @@ from typing import Final, Literal, TypeAlias, cast
 import msgspec
 
 from services.gateway import errors, identifiers, json_body
-from services.gateway.emails import acceptance, draft, links, presentation, raw, submitting
+from services.gateway.emails import acceptance, draft, presentation, raw, submitting
 from services.gateway.emails.attachments import File
 from services.gateway.emails.repeats import Claim
 from services.gateway.request import Reply, Request
 from shared.events import email
 from shared.events.base import WorkspaceId
+from shared.mail import links
 from shared.runtime import message
 from shared.runtime.suppressions import Entry
 
@@ -110,9 +111,13 @@ async def _dry(request: Request) -> Dry:
             WouldAttach(one.filename, one.content_type, one.size, one.content_id) for one in sent.attachments
         ],
         recipients=_verdicts(sent, unusable, found),
-        links=await asyncio.to_thread(links.tracked, content.html or "") if follows else [],
+        links=await asyncio.to_thread(_links, content.html or "") if follows else [],
         warnings=_warnings(sent, found),
     )
+
+
+def _links(html: str) -> list[str]:
+    return [link.url for link in links.found(html.encode("utf-8", "replace"))]
 
 
 def _unstored(file: File | email.Attachment) -> email.Attachment:
