@@ -2,6 +2,6 @@
 
 Consumes: nothing (reads the log by email, and the projector's tables)
 Produces: requested, rescheduled, cancelled
-Owns:     the REST contract, the configuration buckets of keys, accounts and workspaces
+Owns:     the REST contract, the configuration buckets of keys, accounts, workspaces and suppressions
 Never:    SMTP, waiting
 """
