@@ -93,20 +93,20 @@ class Handlers:
         try:
             await self._handle(delivery)
         except asyncio.CancelledError:
-            await delivery.retry(0)
+            await self._voice.give_back(delivery, 0)
             raise
         except decisions.Unusable as error:
             await delivery.set_aside(error)
         except (Unconfirmed, BrokerUnavailable, ContentUnavailable) as error:
             logger.warning("will_come_again", email_id=item.email_id, error=str(error))
-            await delivery.retry(2.0 ** min(delivery.delivered, 6))
+            await self._voice.give_back(delivery, 2.0 ** min(delivery.delivered, 6))
         except Exception as error:
             logger.exception("handling_failed", email_id=item.email_id, nats_sequence=item.sequence)
             # What will never work must not keep the log from being trimmed.
             if delivery.delivered >= FAULTS:
                 await delivery.set_aside(error)
             else:
-                await delivery.retry(2.0 ** min(delivery.delivered, 8))
+                await self._voice.give_back(delivery, 2.0 ** min(delivery.delivered, 8))
 
     async def _handle(self, delivery: Delivery) -> None:
         stand = await self._voice.stand(delivery)
@@ -155,7 +155,7 @@ class Handlers:
             wait = timedelta(seconds=max(1.0, lane.breaker.retry_at - _monotonic()))
             await self._defer(delivery, stand, reasons.breaker_open(lane.last_error), wait)
         elif not await lane.has_share(SHARE_WITHIN):
-            await delivery.retry(random.uniform(0.5, 1.5))
+            await self._voice.give_back(delivery, random.uniform(0.5, 1.5))
         else:
             return False
         return True

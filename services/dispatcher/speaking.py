@@ -89,6 +89,24 @@ class Voice:
                 event = msgspec.structs.replace(event, conversation=None)
                 said = said._replace(event=event)
 
+    async def give_back(self, delivery: Delivery, delay: float) -> None:
+        """Let a record come again after `delay` seconds, unless somebody else is at its email: then leave it.
+
+        What is given back comes again counted on, which would look like the death of whoever has the claim.
+        """
+        if delivery.settled:
+            return
+        item = delivery.record
+        try:
+            state = fold.fold(await self._log.history(item.workspace, item.email_id))
+        except log_.BrokerUnavailable:  # it comes again by itself
+            delivery.leave()
+            return
+        if state.claim_round > state.outcome_round and state.claim_id not in self._mine:
+            delivery.leave()
+        else:
+            await delivery.retry(delay)
+
     async def is_newest(self, delivery: Delivery, claim_id: str) -> bool:
         """Say whether nobody has claimed the email after this claim. Raises: BrokerUnavailable."""
         item = delivery.record

@@ -16,6 +16,8 @@ class Group:
         self._dice = dice
         self.members: list[Any] = []
         self.pending: dict[int, Pending] = {}
+        self._back = asyncio.Event()
+        self._back.set()
 
     def offer(self, item: record.Record) -> None:
         """Take a record into the consumer and deliver it."""
@@ -24,22 +26,37 @@ class Group:
         self._deliver(pending)
 
     def forget_holders(self) -> None:
-        """As after a broker crash: live, heartbeated records come again at once, with num_delivered 1.
-
-        After a longer absence everything in hand comes again, counted on.
-        """
-        longer = self._dice.random() < 0.5
+        """As after a broker crash: live, heartbeated records come again at once, with num_delivered 1."""
         for pending in list(self.pending.values()):
-            if longer or self._dice.random() < 0.5:
-                pending.delivered = pending.delivered if longer else 0
+            if self._dice.random() < 0.5:
+                pending.delivered = 0
                 self._deliver(pending)
+
+    async def be_away(self, seconds: float) -> None:
+        """As after a longer absence: nobody is heard meanwhile, then everything in hand comes again, counted on."""
+        self._back.clear()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._back.set()
+        for pending in list(self.pending.values()):
+            self._deliver(pending)
+
+    @property
+    def is_away(self) -> bool:
+        """Say whether the broker answers nobody."""
+        return not self._back.is_set()
+
+    async def be_back(self) -> None:
+        """Wait until the broker answers."""
+        await self._back.wait()
 
     async def run(self) -> None:
         """Redeliver whatever nobody acked or kept alive."""
         while True:
             await asyncio.sleep(2)
             now = asyncio.get_running_loop().time()
-            for pending in list(self.pending.values()):
+            for pending in [] if self.is_away else list(self.pending.values()):
                 if now - pending.alive_at > topology.ACK_WAIT:
                     self._deliver(pending)
 
@@ -80,6 +97,7 @@ class Hand:
     async def settle(self, delivery: Delivery, verb: bytes) -> None:
         """Answer for a delivery as Consumer does."""
         await self._member.wait_while_stalled()
+        await self._group.be_back()
         if self._member.dead or delivery.settled:
             return
         self.forget(delivery)
@@ -108,6 +126,8 @@ class Hand:
             await self._member.wait_while_stalled()
             if self._member.dead:
                 return
+            if self._group.is_away:
+                continue
             for sequence, delivery in list(self.held.items()):
                 pending = self._group.pending.get(sequence)
                 if pending is not None:

@@ -2,7 +2,7 @@
 
 import random
 
-from shared.events import delivery, fold, status
+from shared.events import fold, status
 from tests.simulation.world import ADDRESSES, World
 
 
@@ -15,11 +15,11 @@ def broken(world: World, email_id: str) -> list[str]:
     waits = state.next_attempt_at is not None and state.next_attempt_at > world.ended_at
     if not status.is_final(state) and not waits:
         problems.append(f"not final: {status.raw(state)} {names}")
-    copies = {address: count for (key, address), count in world.copies.items() if key == email_id}
+    copies = world.copies.counts(email_id)
     if email_id in world.cancelled and (copies or status.raw(state) == "sent"):
         problems.append(f"cancelled and sent: {names}")
-    claims = sum(isinstance(item.event, delivery.Sending) for item in history)
-    problems += [f"{count} copies of {claims} claims" for count in copies.values() if count > claims]
+    if doubled := world.copies.unexplained(email_id):
+        problems.append(f"copies without a reason for {doubled}: {names}")
     problems += _suppressed(world, state, copies)
     if len(world.bytes.get(email_id, ())) > 1:
         problems.append("attempts differ in bytes")

@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
+import math
 import random
 import uuid
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,8 +28,10 @@ from tests.controls.emails import NOON, a_record, an_email
 from tests.fakes.log import FakeLog
 from tests.fakes.suppressions import FakeSuppressions
 from tests.simulation.broker import Group, Hand, Pending
+from tests.simulation.copies import Copies, Copy, Troubles
 
 ADDRESSES = ("a@x.test", "b@x.test")
+ABSENCE = 18.0
 QUIET_AFTER = 6 * 3600.0
 
 
@@ -56,6 +58,7 @@ class Ports:
     async def append(self, item: record.Record, *, guard: int | None = None, within: float = 30.0) -> int:
         process = self._process
         await process.pass_time(0.01)
+        await process.world.group.be_back()
         sequence = process.world.wire.append(item, guard)
         if process.world.dice.random() < 0.05:  # the answer is lost: the publisher repeats, meets itself
             await process.pass_time(0.3)
@@ -66,6 +69,7 @@ class Ports:
 
     async def history(self, workspace: str, email_id: str, *, within: float = 5.0) -> list[record.Record]:
         await self._process.pass_time(0.002)
+        await self._process.world.group.be_back()
         return await self._process.world.log.history(workspace, email_id)
 
 
@@ -108,7 +112,7 @@ class Session:
         if not still_ours():
             return _outcome(envelope, "body", 0, error="given up", kind="aborted")
         accepted = envelope.recipients[:1] if mood == "mixed" else envelope.recipients
-        world.took(envelope, accepted)
+        world.took(process, envelope, accepted, unanswered=mood == "commitdrop")
         await process.pass_time(world.dice.choice((0.01, 0.5, 20.0)))
         if mood == "commitdrop":
             return _outcome(envelope, "final", 0, error="dropped", ambiguous=True)
@@ -145,6 +149,7 @@ class Process:
     def __init__(self, world: "World", ambiguity: str) -> None:
         self.world = world
         self.dead = False
+        self.troubles = Troubles()
         self._running = asyncio.Event()
         self._running.set()
         self.hand = Hand(world.group, self)
@@ -169,10 +174,13 @@ class Process:
         """kill -9: whatever it was waiting for never returns."""
         self.dead = True
         self._running.clear()
+        self.troubles.add(asyncio.get_running_loop().time(), math.inf)
 
     async def stall(self, seconds: float) -> None:
         """SIGSTOP, then SIGCONT."""
         self._running.clear()
+        now = asyncio.get_running_loop().time()
+        self.troubles.add(now, now + seconds)
         await asyncio.sleep(seconds)
         if not self.dead:
             self._running.set()
@@ -200,7 +208,7 @@ class World:
             if self.dice.random() < chance
         )  # fmt: skip
         self.wire = Wire(self.log, self)
-        self.copies: Counter[tuple[str, str]] = Counter()
+        self.copies = Copies()
         self.bytes: dict[str, set[str]] = {}
         self.group = Group(self.dice)
         self.deaths = 0
@@ -237,11 +245,12 @@ class World:
         """Return the virtual wall clock."""
         return NOON.replace(tzinfo=UTC) + timedelta(seconds=asyncio.get_running_loop().time())
 
-    def took(self, envelope: Envelope, accepted: list[str]) -> None:
-        """Count what the next hop now owns."""
+    def took(self, process: Process, envelope: Envelope, accepted: list[str], *, unanswered: bool) -> None:
+        """Note what the next hop now owns."""
         assert envelope.envid is not None
+        copy = Copy(asyncio.get_running_loop().time(), process, unanswered)
         for address in accepted:
-            self.copies[envelope.envid, address] += 1
+            self.copies.took(envelope.envid, address, copy)
         assert envelope.message.whole is not None
         digest = hashlib.sha256(envelope.message.whole).hexdigest()
         self.bytes.setdefault(envelope.envid, set()).add(digest)
@@ -318,8 +327,12 @@ class World:
             elif fault < 0.7:
                 stall = self.dice.choice((3.0, 9.0, 40.0))
                 asyncio.get_running_loop().create_task(self.dice.choice(alive).stall(stall))
-            else:
+            elif fault < 0.85:
                 self.group.forget_holders()
+            else:
+                now = asyncio.get_running_loop().time()
+                self.copies.absences.add(now, now + ABSENCE)
+                await self.group.be_away(ABSENCE)
 
 
 def _outcome(
