@@ -69,7 +69,9 @@ def describe(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--subject", help="a template may give it")
     parser.add_argument("--template", metavar="TEMPLATE", help="the texts come from it; its id or alias")
-    parser.add_argument("--template-version", type=command.count, metavar="N", help="default: the published one")
+    parser.add_argument(
+        "--template-version", type=command.count, metavar="N", help="default: the published one"
+    )
     templates.add_variables(parser)
     parser.add_argument("--text", help="the text body")
     parser.add_argument("--html", help="the HTML body")
