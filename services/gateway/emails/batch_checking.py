@@ -97,11 +97,16 @@ async def check(items: Sequence[Item], templates: Resolver) -> list[Checked]:
     """Return every item as checked, in order. Raises: ApiError 413, 503."""
     bodies, work, pace = Bodies(), budget.for_batch(), Pace()
     out = []
+    known: tuple[object, ...] = ()
+    length = 0
     for item in items:
         send, problems = fields.read(item.value, item.path)
         source = await _source(templates, send, item.path) if send.template_id is not None else None
         checker = draft.Checker(send, problems, item.path, work, source)
-        if effort.is_large(send, source):
+        texts = (send.subject, send.html, send.text, source, send.variables is None)
+        if texts != known:  # mostly they are the shared ones, and not looked through again
+            known, length = texts, effort.of_texts(send, source)
+        if effort.is_large_with(length, send):
             out.append(await asyncio.to_thread(_checked, item, checker, bodies))
         else:
             out.append(_checked(item, checker, bodies))

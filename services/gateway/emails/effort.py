@@ -15,14 +15,23 @@ _VALUE: Final = 8  # what a value counts as besides its text, in characters
 
 def is_large(send: fields.Send, source: Source | Problem | None = None) -> bool:
     """Say whether checking this object may take long enough that other requests would notice."""
+    return is_large_with(of_texts(send, source), send)
+
+
+def is_large_with(texts: int, send: fields.Send) -> bool:
+    """Say the same when it is known what the texts alone come to."""
+    return texts > LARGE or (send.variables is not None and _reaches(send.variables, LARGE - texts))
+
+
+def of_texts(send: fields.Send, source: Source | Problem | None = None) -> int:
+    """Return how long the texts are; over the limit also when they are heavy to render."""
     texts = [send.subject, send.html, send.text]
     if isinstance(source, Source):
         texts += [source.texts.subject, source.texts.html, source.texts.text]
     size = sum(len(text) for text in texts if text)
-    if size > LARGE or (send.variables is None and send.template_id is None):
-        return size > LARGE
-    heavy = any(rendering.is_heavy(text) for text in texts if text)
-    return heavy or (send.variables is not None and _reaches(send.variables, LARGE - size))
+    if send.variables is None and send.template_id is None:
+        return size
+    return LARGE + 1 if any(rendering.is_heavy(text) for text in texts if text) else size
 
 
 def _reaches(value: Any, size: int) -> bool:
