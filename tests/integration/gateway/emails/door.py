@@ -26,6 +26,7 @@ from shared.runtime.configuration import Account, ApiKey, Identity, Smtp, Worksp
 from shared.runtime.publisher import Publisher
 from tests.controls import servers
 
+_KEYRINGS: dict[str, bytes] = {}
 GOOD: dict[str, Any] = {"to": "ann@world.test", "subject": "Welcome", "text": "Hello."}
 
 
@@ -167,7 +168,7 @@ class Gateway(servers.Process):
 
     def __init__(self, nats_url: str, database_url: str, home: Path) -> None:
         ring = home / "keyring"
-        keyring.create(ring)
+        _lay_keyring(ring, nats_url)
         port, health_port = free_port(), free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         settings = {
@@ -184,6 +185,16 @@ class Gateway(servers.Process):
             log=home / "gateway.log",
             environment=os.environ | {f"SENDLOG_{name}": value for name, value in settings.items()},
         )
+
+
+def _lay_keyring(ring: Path, nats_url: str) -> None:
+    """Write the keyring of this broker: what the first gateway sealed there, the next one has to open."""
+    if nats_url not in _KEYRINGS:
+        keyring.create(ring)
+        _KEYRINGS[nats_url] = ring.read_bytes()
+    elif not ring.exists():
+        ring.touch(mode=0o600)
+        ring.write_bytes(_KEYRINGS[nats_url])
 
 
 def _answers(url: str) -> bool:
