@@ -23,7 +23,7 @@ from tests.controls.emails import a_request
 from tests.controls.servers import Process
 
 BATCH = 1000
-WRITERS = 4
+WRITERS = 1
 ROUNDS = 50
 MAILS = 2000
 WAVE = 100

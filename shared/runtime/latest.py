@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from shared.runtime.log import BrokerUnavailable, Inbox
 
 PAGE: Final = 1000  # above 1024 the broker answers 413
-WITHIN: Final = 3.0
+WITHIN: Final = 5.0
 _LAGS: Final = 0.02
 
 
