@@ -103,7 +103,11 @@ class Publisher:
         """
         if len(records) == 1:
             return await self.append(records[0], guard=0, within=within)
-        return await self._batches.append(records, within)
+        try:
+            return await self._batches.append(records, within)
+        except LogFull as error:  # whoever asks `full` learns it from a batch, too
+            self._problem, self._full = (asyncio.get_running_loop().time(), str(error)), True
+            raise
 
     @asynccontextmanager
     async def _hold(self, size: int, within: float) -> AsyncIterator[None]:
