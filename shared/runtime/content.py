@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -22,6 +22,7 @@ from shared.runtime.content_files import Files
 logger = structlog.get_logger(__name__)
 STEP: Final = 512 * 1024  # bytes handed to the disk at a time
 PIECE: Final = 256 * 1024  # bytes read at a time
+_RETRIES: "Final[obstore.store.RetryConfig]" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 PART: Final = 5 * 1024 * 1024  # of a multipart upload: the least that S3 takes
 
 
@@ -59,7 +60,7 @@ class ContentStore:
             self._files = Files(self.directory)
             self._store: obstore.store.ObjectStore = LocalStore(self.directory)
         else:
-            self._store = from_url(url)
+            self._store = from_url(url, retry_config=_RETRIES)
 
     async def put(self, key: str, data: bytes) -> None:
         """Write an object; it is there, whole and durable, when this returns. Raises: ContentUnavailable."""

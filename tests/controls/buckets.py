@@ -23,7 +23,7 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
-        self.broken = False
+        self.broken: int | None = None  # the status of every answer
         self.url = ""
         self.requests: list[str] = []
 
@@ -41,7 +41,7 @@ class Bucket:
         self.requests.append(f"{request.method} {request.path_qs}")
         data = await request.content.read()
         if self.broken:
-            return web.Response(status=403, text=_error("AccessDenied"))
+            return web.Response(status=self.broken, text=_error("AccessDenied"))
         key = request.path.removeprefix(f"/{BUCKET}").removeprefix("/")
         asked = request.rel_url.query
         if request.method == "GET" and not key:

@@ -186,12 +186,13 @@ async def test_a_disk_that_is_nearly_full_takes_no_more_and_gives_what_it_has(
     assert await _keys(store) == {"w/before", "w/one"}
 
 
-async def test_a_bucket_that_refuses_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [403, 500, 503])
+async def test_a_bucket_that_refuses_is_unavailable(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     async with buckets.serve() as bucket:
         for name, value in bucket.environment().items():
             monkeypatch.setenv(name, value)
         store = ContentStore(f"s3://{buckets.BUCKET}")
-        bucket.broken = True
+        bucket.broken = status
         with pytest.raises(ContentUnavailable):
             await store.put("w/one", b"x")
         with pytest.raises(ContentUnavailable):
