@@ -252,3 +252,12 @@ def test_a_thousand_small_renders_take_a_few_hundredths_of_a_second() -> None:
             render(source, one, html=True)
         took.append(time.process_time() - began)
     assert min(took) < 0.1
+
+
+@pytest.mark.parametrize(
+    "name", ["_iterable", "__class__", "previtem", "nextitem", "cycle", "changed", "_undefined"]
+)
+def test_a_loop_shows_its_counts_and_nothing_else_whatever_a_variable_names(name: str) -> None:
+    source = "{% for i in [1, 2, 3] %}{% if loop.index == 2 %}{{ loop[k] | default('nothing') }}{% endif %}{% endfor %}"
+    assert render(source, {"k": name}) == "nothing"
+    assert render(source, {"k": "index0"}) == "1"
