@@ -10,7 +10,7 @@ import pytest
 from shared.events import record
 from shared.runtime import appending, batching, topology
 from shared.runtime.log import Log, PubAck
-from shared.runtime.publisher import Conflict, Publisher, TooLarge, Unconfirmed
+from shared.runtime.publisher import Conflict, LogFull, Publisher, TooLarge, Unconfirmed
 from tests.controls import runtime, servers
 from tests.controls.emails import a_request
 from tests.controls.eventually import eventually
@@ -284,3 +284,20 @@ async def test_what_would_be_too_large_or_twice_the_same_email_is_not_sent(
         with pytest.raises(ValueError, match="a batch has"):
             await publisher.append_all(wrong)
     assert await stored(log) == 0
+
+
+async def test_a_full_log_takes_none_of_a_batch_and_says_so(log_and_publisher: tuple[Log, Publisher]) -> None:
+    log, publisher = log_and_publisher
+    stream = log.client.jetstream()
+    config = (await stream.stream_info(topology.LOG)).config
+    config.max_bytes = 100_000
+    await stream.update_stream(config)
+    items = [a_request(text="y" * 2000) for _ in range(200)]
+    with pytest.raises(LogFull):
+        await publisher.append_all(items, within=1)
+    assert publisher.full
+    assert await stored(log) == 0
+    config.max_bytes = 10 * 1024**2
+    await stream.update_stream(config)
+    await publisher.append_all(items, within=5)
+    assert await stored(log) == 200
