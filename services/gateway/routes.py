@@ -8,7 +8,15 @@ from services.gateway.keys import routes as keys
 from services.gateway.routing import Table
 from services.gateway.suppressions import routes as suppressions
 from services.gateway.templates import routes as templates
+from services.gateway.tracking import routes as tracking
 
 TABLE: Final = Table(
-    (*emails.ROUTES, *accounts.ROUTES, *keys.ROUTES, *suppressions.ROUTES, *templates.ROUTES)
+    (
+        *emails.ROUTES,
+        *tracking.ROUTES,
+        *accounts.ROUTES,
+        *keys.ROUTES,
+        *suppressions.ROUTES,
+        *templates.ROUTES,
+    )
 )
