@@ -86,8 +86,8 @@ async def _inside(client: "Client") -> AsyncIterator[Finding]:
         return
     yield _settings(log["config"])
     yield room(log["state"]["bytes"], log["config"]["max_bytes"])
-    for durable in topology.CONSUMERS:
-        yield consumer(durable.name, await _ask(client, f"CONSUMER.INFO.{topology.LOG}.{durable.name}"))
+    for durable in (*topology.CONSUMERS, *topology.BESIDES):
+        yield consumer(durable.name, await _ask(client, f"CONSUMER.INFO.{durable.stream}.{durable.name}"))
     yield await _dead_letters(client)
     missing = [name for name in topology.BUCKETS if await _ask(client, f"STREAM.INFO.KV_{name}") is None]
     if missing:
