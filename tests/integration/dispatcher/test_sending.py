@@ -2,17 +2,20 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from shared.events import delivery, schedule, submission
+from shared.events.base import AccountId
 from shared.events.record import Record
 from shared.runtime import topology
+from shared.runtime.configuration import Limits, Smtp
 from shared.runtime.log import Log
 from shared.runtime.publisher import Publisher
 from tests.controls import dispatching, runtime
@@ -42,6 +45,13 @@ async def world(clean_nats: str, mailbox: MailboxAddress, home: Path) -> AsyncIt
             yield World(log, publisher, mailbox, process, home, clean_nats)
         finally:
             await asyncio.to_thread(process.stop)
+
+
+async def another_account(world: World, **fields: Any) -> AccountId:
+    """Store an account the dispatcher has never heard of: it asks the broker for it, so nobody has to wait."""
+    account = an_account(world.mailbox.smtp_port, id=str(uuid.uuid4()), **fields)
+    await dispatching.store(world.log, account)
+    return AccountId(account.id)
 
 
 async def test_an_email_arrives_and_its_story_is_in_the_log(world: World) -> None:
@@ -106,9 +116,8 @@ async def test_three_recipients_end_each_on_their_own(world: World) -> None:
 async def test_a_lost_answer_is_decided_by_the_accounts_policy(
     world: World, policy: str, recipient: str, outcome: str
 ) -> None:
-    await dispatching.store(world.log, an_account(world.mailbox.smtp_port, ambiguity=policy))
-    await asyncio.sleep(0.7)
-    item = a_request(recipient, text="a line that is not the last one\r\n" * 200_000)
+    account = await another_account(world, ambiguity=policy)
+    item = a_request(recipient, account_id=account, text="a line that is not the last one\r\n" * 200_000)
     await world.publisher.append(item, guard=0)
     await eventually(lambda: _has(world, item, ["requested", "sending", outcome]))
 
@@ -140,12 +149,10 @@ async def test_what_is_past_its_deadline_fails_as_expired(world: World) -> None:
     ("change", "code"), [("disabled", "account_disabled"), ("deleted", "account_deleted")]
 )
 async def test_mail_of_an_unusable_account_waits_and_says_why(world: World, change: str, code: str) -> None:
+    account = "0e6a3a52-0000-4000-8000-00000000dead"
     if change == "disabled":
-        await dispatching.store(world.log, an_account(world.mailbox.smtp_port, disabled=True))
-        item = a_request()
-    else:
-        item = a_request(account_id="0e6a3a52-0000-4000-8000-00000000dead")
-    await asyncio.sleep(0.7)
+        account = await another_account(world, disabled=True)
+    item = a_request(account_id=account)
     await world.publisher.append(item, guard=0)
     await eventually(lambda: _has(world, item, ["requested", "deferred"]))
     deferred = (await history(world.log, item))[-1].event
@@ -154,9 +161,8 @@ async def test_mail_of_an_unusable_account_waits_and_says_why(world: World, chan
 
 
 async def test_a_server_that_does_not_answer_trips_the_breaker_and_burns_no_attempt(world: World) -> None:
-    await dispatching.store(world.log, an_account(9))  # nobody listens on discard
-    await asyncio.sleep(0.7)
-    items = [a_request() for _ in range(8)]
+    account = await another_account(world, smtp=Smtp(host="127.0.0.1", port=9, tls="none"))  # nobody listens
+    items = [a_request(account_id=account) for _ in range(8)]
     for item in items:
         await world.publisher.append(item, guard=0)
         await eventually(partial(_last_is, world, item, "deferred"))
@@ -170,11 +176,8 @@ async def test_a_server_that_does_not_answer_trips_the_breaker_and_burns_no_atte
 
 
 async def test_what_exceeds_the_slots_is_deferred_once_and_the_rest_is_not_held_up(world: World) -> None:
-    await dispatching.store(
-        world.log, dispatching.with_limits(an_account(world.mailbox.smtp_port), connections=1)
-    )
-    await asyncio.sleep(0.7)
-    items = [a_request("slow+x@world.test") for _ in range(20)]
+    account = await another_account(world, limits=Limits(connections=1))
+    items = [a_request("slow+x@world.test", account_id=account) for _ in range(20)]
     await asyncio.gather(*(world.publisher.append(item, guard=0) for item in items))
     await eventually(lambda: _count_deferred(world, items, 16))
     for item in items:
@@ -185,11 +188,8 @@ async def test_what_exceeds_the_slots_is_deferred_once_and_the_rest_is_not_held_
 
 
 async def test_a_limit_per_second_is_kept(world: World) -> None:
-    await dispatching.store(
-        world.log, dispatching.with_limits(an_account(world.mailbox.smtp_port), per_second=5)
-    )
-    await asyncio.sleep(0.7)
-    items = [a_request() for _ in range(9)]
+    account = await another_account(world, limits=Limits(per_second=5))
+    items = [a_request(account_id=account) for _ in range(9)]
     started = time.monotonic()
     for item in items:
         await world.publisher.append(item, guard=0)
