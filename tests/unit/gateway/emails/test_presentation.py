@@ -33,7 +33,16 @@ KEYS = {
     ),
     *("first_replied_at", "bounced_at", "complained_at", "failed_at", "cancelled_at", "next_attempt_at"),
     *("open_count", "click_count", "machine_open_count", "attempt_count", "attachments", "recipients"),
-    *("smtp_account_id", "template_id", "template_version", "batch_id", "resent_from", "tags", "metadata", "tracking"),
+    *(
+        "smtp_account_id",
+        "template_id",
+        "template_version",
+        "batch_id",
+        "resent_from",
+        "tags",
+        "metadata",
+        "tracking",
+    ),
 }
 
 
