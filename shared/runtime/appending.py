@@ -130,6 +130,7 @@ async def commit(log: log_.Log, entries: list[Entry]) -> log_.PubAck:
     last = len(entries)
     opened, opening = _expect(log)
     committed, committing = _expect(log)
+    committed.add_done_callback(_looked_at)  # nobody waits for it when the first answer says enough
     commands = []
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
@@ -205,6 +206,11 @@ async def _conflict(log: log_.Log, entry: Entry, why: str) -> None:
             raise Unconfirmed(str(error)) from error
     metrics.CONFLICTS.inc()
     entry.fail(Conflict(f"{entry.subject}: {why}"))
+
+
+def _looked_at(answer: "asyncio.Future[bytes]") -> None:
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _expect(log: log_.Log) -> tuple["asyncio.Future[bytes]", str]:
