@@ -47,8 +47,7 @@ UNIFIED_STATUSES: Final = (
 def raw(state: fold.State) -> str:
     """Return the raw send status: a final one if any is known, else where its latest round stands."""
     if state.finals:
-        best = max(state.finals, key=_FINAL_RANK.__getitem__)
-        return "sent" if state.sent_at is not None else best
+        return "sent" if state.sent_at is not None else max(state.finals, key=_FINAL_RANK.__getitem__)
     round_, phase, _ = state.position
     if round_ <= 0 and state.release == "at":
         return "scheduled"

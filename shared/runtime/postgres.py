@@ -31,6 +31,14 @@ def statements(path: Path) -> dict[str, str]:
     return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+class _Stateless(asyncpg.Connection):
+    """A session that nobody changes: giving it back to the pool costs no question to the server."""
+
+    def get_reset_query(self) -> str:
+        """Return nothing to ask; an open transaction is rolled back all the same."""
+        return ""
+
+
 async def connect(
     url: str,
     *,
@@ -38,10 +46,12 @@ async def connect(
     statement_timeout: float = 30.0,
     lazy: bool = False,
     settings: Mapping[str, str] | None = None,
+    stateless: bool = False,
 ) -> asyncpg.Pool:
     """Return a pool of up to `size` connections; `lazy` opens none until one is needed.
 
-    `settings` are run-time parameters of the server that every session begins with.
+    `settings` are run-time parameters of the server that every session begins with. `stateless`: no question
+    changes its session (SET, LISTEN, advisory locks, cursors beyond a transaction), so sessions are not reset.
 
     Raises: one of UNAVAILABLE when the database does not answer.
     """
@@ -49,6 +59,7 @@ async def connect(
         url,
         min_size=0 if lazy else 1,
         max_size=size,
+        connection_class=_Stateless if stateless else asyncpg.Connection,
         command_timeout=statement_timeout,
         max_inactive_connection_lifetime=60,
         timeout=5,

@@ -87,9 +87,7 @@ async def find(pool: asyncpg.Pool, known: Estimates, workspace: str, asked: list
 async def _find(pool: asyncpg.Pool, known: Estimates, workspace: str, asked: listing.Listing) -> Found:
     conditions = Conditions(workspace, asked.filters)
     async with pool.acquire() as connection:
-        # The moment first: what is projected after it may be in the page, never the other way round.
-        projected_at = await connection.fetchval(store.SQL["begin_list"])
-        rows = await _page(connection, conditions, asked)
+        projected_at, rows = await _page(connection, conditions, asked)
         more = len(rows) > asked.per_page
         total = _told_by(rows, more, asked) or await _count(connection, known, conditions)
     rows = rows[: asked.per_page]
@@ -114,7 +112,8 @@ def _place_of(row: asyncpg.Record, newest_first: bool) -> str:
 
 async def _page(
     connection: asyncpg.pool.PoolConnectionProxy, conditions: Conditions, asked: listing.Listing
-) -> list[asyncpg.Record]:
+) -> tuple[datetime | None, list[asyncpg.Record]]:
+    """Return the moment up to which the page is complete, and its rows and one more."""
     if asked.after is not None:
         conditions = conditions.copy()
         conditions.add("older_than" if asked.newest_first else "newer_than", *asked.after)
@@ -122,7 +121,8 @@ async def _page(
     statement = store.SQL["page"].format(
         where=conditions.where, order=order, limit=asked.per_page + 1, offset=_offset(asked)
     )
-    return list(await connection.fetch(statement, *conditions.arguments))
+    rows = await connection.fetch(statement, *conditions.arguments)
+    return rows[0]["projected_at"] if rows else None, [row for row in rows if row["email_id"] is not None]
 
 
 def _offset(asked: listing.Listing) -> int:

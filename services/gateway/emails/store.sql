@@ -25,13 +25,15 @@ SELECT e.state FROM projector.emails e WHERE e.workspace = $1 AND e.email_id = $
 -- name: find_content
 SELECT c.body FROM projector.contents c WHERE c.workspace = $1 AND c.email_id = $2
 
--- name: begin_list
--- A generic plan knows no values, and takes the order of time through a million rows to find a rare one.
-SELECT p.projected_at, set_config('plan_cache_mode', 'force_custom_plan', false), set_config('jit', 'off', false)
-FROM projector.progress p
-
 -- name: page
-SELECT e.email_id, e.created_at, e.state FROM projector.emails e WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}
+-- One row at least, for one statement sees one moment: the page is what was projected up to then, and no more.
+SELECT p.projected_at, e.email_id, e.created_at, e.state
+FROM projector.progress p
+LEFT JOIN (
+    SELECT e.email_id, e.created_at, e.state
+    FROM projector.emails e WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}
+) e ON true
+ORDER BY {order}
 
 -- name: count
 SELECT count(*) FROM (SELECT 1 FROM projector.emails e WHERE {where} LIMIT {limit}) counted
