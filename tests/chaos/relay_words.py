@@ -1,6 +1,7 @@
 """C7 and C8: every way a next hop has to say no or nothing, and the word the email gets for it."""
 
 import asyncio
+import os
 from typing import Any
 
 import aiohttp
@@ -10,6 +11,8 @@ from tests.chaos.relay import a_relay, unavailable
 from tests.chaos.scenario import Size
 from tests.controls.world import World
 
+FILE = 3_000_000
+FILES = ("ok", "drop", "commitdrop")
 LARGE = "line\n" * 150_000
 # By the recipient's first word: status, reason code (None: any), category (None: any).
 WORDS: dict[str, tuple[str, str | None, str | None]] = {
@@ -37,7 +40,12 @@ async def run(size: Size, world: World) -> list[Verdict]:
     """Send one email, small and large, per word and per relay."""
     if reason := unavailable():
         return [Verdict("the whole scenario", None, reason)]
-    return [*await _words(world), *await _relays(world), await _few_per_connection(world)]
+    return [
+        *await _words(world),
+        *await _files(world),
+        *await _relays(world),
+        await _few_per_connection(world),
+    ]
 
 
 async def _words(world: World) -> list[Verdict]:
@@ -66,6 +74,39 @@ async def _words(world: World) -> list[Verdict]:
             "three recipients end each on their own", states == ["sent", "deferred", "failed"], str(states)
         ),
     ]
+
+
+async def _files(world: World) -> list[Verdict]:
+    """Cut off a message with a file of some megabytes, before and after its end."""
+    async with a_relay() as relay:
+        account = await _account(world, relay.port, "files")
+        ledger = Ledger(world)
+        async with ledger.session() as session:
+            for word in FILES:
+                await _send_file(ledger, session, f"{word}+file@x.test", account)
+            await ledger.settled(within=30, final=("sent", "failed", "deferred"))
+            wrong = []
+            for made in list(ledger.accepted.values()):
+                wrong += await _judge(session, made.id, WORDS[made.to.partition("+")[0]], made.to)
+        stored = [line for line in relay.journal() if line.get("stored")]
+    whole = [line for line in stored if line["len"] > FILE * 4 / 3]
+    return [
+        Verdict(
+            "with a file: outcomes are named rightly", not wrong, "; ".join(wrong) or f"{len(FILES)} words"
+        ),
+        Verdict(
+            "with a file: whole or nothing", len(whole) == len(stored) == 2, f"{len(whole)} of {len(stored)}"
+        ),
+    ]
+
+
+async def _send_file(ledger: Ledger, session: aiohttp.ClientSession, to: str, account: str) -> None:
+    form = aiohttp.FormData({"to": to, "subject": "a file", "text": "see there", "smtp_account_id": account})
+    form.add_field("file", os.urandom(FILE), filename="random.bin", content_type="application/octet-stream")
+    async with session.post("/api/v1/emails/send/multipart", data=form) as answer:
+        told = await answer.json()
+        assert answer.status == 202, told
+        ledger.promise(told["data"]["id"], told["data"]["message_id"], to)
 
 
 async def _relays(world: World) -> list[Verdict]:
