@@ -112,3 +112,24 @@ async def test_a_release_without_its_email_cannot_be_spoken_for() -> None:
     )
     with pytest.raises(Unusable):
         await world.voice.stand(Delivery(world.hands, empty, "", 1, 0.0))
+
+
+async def test_what_nobody_is_at_is_given_back_and_comes_again_soon() -> None:
+    world = World(delivered=1)
+    await world.voice.give_back(world.delivery, 2.0)
+    assert world.hands.settled == [b'-NAK {"delay": 2000000000}']
+
+
+async def test_what_somebody_else_is_at_is_left_for_coming_again_would_look_like_their_death() -> None:
+    world = World(delivered=1)
+    world.says(claim_of("theirs"))
+    await world.voice.give_back(world.delivery, 2.0)
+    assert (world.hands.settled, world.hands.left) == ([], 1)
+
+
+async def test_what_we_are_at_ourselves_is_given_back() -> None:
+    world = World(delivered=1)
+    world.says(claim_of("ours"))
+    world.voice.own("ours")
+    await world.voice.give_back(world.delivery, 0.0)
+    assert world.hands.settled == [b'-NAK {"delay": 0}']
