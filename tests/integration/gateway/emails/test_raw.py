@@ -17,7 +17,7 @@ from tests.controls import dispatching
 from tests.controls.eventually import eventually
 from tests.controls.servers import MailboxAddress
 from tests.integration.gateway.emails.conftest import House
-from tests.integration.gateway.emails.door import Behind, Door
+from tests.integration.gateway.emails.door import GOOD, Behind, Door
 
 RICH: dict[str, Any] = {
     "to": ["Änne <ann@world.test>", "bob@world.test"],
@@ -122,3 +122,29 @@ async def test_damaged_content_is_409_and_the_email_is_shown_without_it(door: Do
 
 async def test_an_unknown_email_has_no_message(door: Door) -> None:
     assert (await door.raw(str(uuid.uuid4())))[0] == 404
+
+
+async def test_a_signed_message_is_shown_with_the_signature_it_arrives_with(
+    door: Door, behind: Behind, house: House, relay: MailboxAddress
+) -> None:
+    account = (await door.ask("GET", "/accounts")).data[0]
+    await behind.change_account(smtp=Smtp(host="smtp.example.com", port=25, tls="none"))
+    changed = await door.ask(
+        "PATCH", f"/accounts/{account['id']}",
+        {"identities": [{"address": "hello@sendlog.test", "dkim": ["rsa", "ed25519"]}]},
+    )  # fmt: skip
+    assert changed.status == 200, changed.body
+    await behind.change_account(smtp=Smtp(host="127.0.0.1", port=relay.smtp_port, tls="none"))
+    await asyncio.sleep(0.7)
+    for fields in ({}, FILES):
+        sent = await door.sent(**fields)
+        dry = await door.ask("POST", "/emails/validate", {**GOOD, **fields})
+        _, shown, _ = await door.raw(sent["id"])
+        assert shown.count(b"DKIM-Signature:") == 2
+        assert dry.data["size"] == len(shown)
+
+        async def has_arrived(message_id: str = sent["message_id"]) -> bool:
+            return received(relay, message_id) is not None
+
+        await eventually(has_arrived, within=30)
+        assert received(relay, sent["message_id"]) == shown
