@@ -93,7 +93,7 @@ class ContentStore:
         first = await source.take(PART)
         if len(first) < PART:  # one request instead of three
             source.digest.update(first)
-            await obstore.put_async(self._store, key, bytes(first), use_multipart=False)
+            await obstore.put_async(self._store, key, first, use_multipart=False)
             return
         parts = _Parts(first, source)
         upload = asyncio.ensure_future(
@@ -176,19 +176,20 @@ class _Source:
         self.digest = hashlib.sha256()  # fed by whoever writes, off the loop
         self.fault: Exception | None = None
 
-    async def take(self, enough: int) -> bytearray:
+    async def take(self, enough: int) -> bytes:
         """Return at least `enough` bytes, or what is left."""
-        taken = bytearray()
+        taken, size = [], 0
         try:
             async for chunk in self._chunks:
-                taken += chunk
-                if len(taken) >= enough:
+                taken.append(chunk)
+                size += len(chunk)
+                if size >= enough:
                     break
         except Exception as error:
             self.fault = error
             raise
-        self.size += len(taken)
-        return taken
+        self.size += size
+        return b"".join(taken)
 
 
 def _put_file(files: Files, key: str, data: bytes) -> None:
@@ -206,7 +207,7 @@ async def _stream_to_file(files: Files, key: str, source: _Source) -> None:
     upload = await asyncio.to_thread(files.begin)
     writing: asyncio.Task[None] | None = None
 
-    def write(step: bytearray) -> None:
+    def write(step: bytes) -> None:
         source.digest.update(step)
         upload.write(step)
 
@@ -237,10 +238,10 @@ async def _settled(task: "asyncio.Future[Any] | None") -> None:
 class _Parts:
     """The parts of a multipart upload. obstore aborts one whose parts fail, but not one that is cancelled."""
 
-    def __init__(self, first: bytearray, source: _Source) -> None:
+    def __init__(self, first: bytes, source: _Source) -> None:
         self._first = first
         self._source = source
-        self._taking: asyncio.Task[bytearray] | None = None
+        self._taking: asyncio.Task[bytes] | None = None
         self._stopped = False
 
     def stop(self) -> None:
@@ -253,7 +254,7 @@ class _Parts:
         step = self._first
         while step:
             await asyncio.to_thread(self._source.digest.update, step)
-            yield bytes(step)
+            yield step
             if not self._stopped:
                 self._taking = asyncio.create_task(self._source.take(PART))
                 await asyncio.wait({self._taking})

@@ -66,7 +66,7 @@ class Upload:
         self._file: BinaryIO = path.open("xb", buffering=0)
         self._unlooked = 0
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes) -> None:
         """Append. Raises: OSError."""
         view = memoryview(data)
         while view:
