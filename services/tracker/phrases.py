@@ -1,0 +1,160 @@
+"""What mail servers say when they refuse, in their words and languages: the vocabulary the verdict is made from.
+
+The phrases are general ones, of RFC 3463 and of what MTAs document; all are matched on lower-cased text that is
+free of addresses and links. Adding one to NO_SUCH_USER may suppress an address: it must say nothing else.
+"""
+
+import re
+from typing import Final
+
+NO_SUCH_USER: Final = re.compile(
+    r"""
+    (?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?
+        |account|address(?:ee)?|local\ part|login|alias|username|person)
+        \b[^.;\n]{0,60}?\b
+        (?:is\ |was\ |are\ )?(?:unknown|not\ (?:been\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
+            |do\ not|did\ not|didn't|not)\ (?:currently\ )?exists?|non-?existent|not\ (?:a\ )?valid
+            |invalid|not\ (?:be\ )?(?:listed|recogni[sz]ed|registered|resolved)|no\ longer\ (?:exists?
+            |valid)|has\ been\ removed|undefined)
+    |(?:unknown|no\ such|invalid|non-?existent|bad|illegal|incorrect|undefined|unrecogni[sz]ed
+        |nonexisting|not\ our)
+        (?:\ or\ (?:unknown|illegal|invalid|unresolvable|disallowed
+            |nonexistent))?\ ?(?:[a-z'-]{1,14}\ ){0,2}?(?:local[\ -]?part|users?\b|mail\ ?box
+            |recipients?\b|account|person\b|alias|addressee|address\b|mail\ address|rcpt|customer
+            |user\ id|userid)
+    |no\ (?:mail\ ?box|account|user|recipient)\ (?:here\ )?(?:by|with|called|named|at|for
+        |under)\ (?:that|this)?
+    |no\ mail\ ?box\ (?:here|found|available\ here)|mailbox\ not\ here
+    |(?:does\ ?n[o']?t|do\ not|did\ not|didn't|not)\ (?:have|find|exist|match
+        |known)[^.;\n]{0,40}(?:account|mail\ ?box|user|recipient|address|directory|domain)
+    |(?:do\ not|don't)\ (?:have|know)[^.;\n]{0,30}(?:user|account|address)
+    |not\ (?:listed\ in|found\ in|in\ (?:the\ )?)[^.;\n]{0,30}(?:directory|address\ book|user\ database
+        |names)
+    |user\ unknown|no\ valid\ recipients?\ for\ this|user\ not\ known|(?:is|are)\ not\ (?:a\ )?valid\ users?\b
+        |address\ (?:is\ )?wrong\ or\ no\ longer\ valid|address\ couldn't\ be\ found|unrouteable\ (?:mail\ )?domain
+        |unknown\ (?:or\ illegal\ )?(?:user|alias|local)|unknown\ in\ (?:virtual|local|relay)
+        |account\ unknown
+    |recipientnotfound|recipient\ not\ found|unknown\ recipient|resolver\.adr\.\w{0,12}notfound
+        |\bunknown\ rcpt\b
+    |this\ (?:user|address|account|mailbox)\ (?:doesn't|does\ not|no\ longer)\ (?:have|exist|exists)
+        |has\ no\ mailbox|is\ not\ a\ valid\ (?:user|mailbox|recipient|address)
+    |not\ a\ (?:known|local)\ user|not\ (?:a\ )?user\ here|there\ is\ no\ (?:such\ )?(?:user|account
+        |mailbox|one)|no\ one\ (?:here\ )?by\ that|couldn't\ be\ found|could\ not\ be\ found\ in
+        |wasn't\ found\ at
+    |unbekannt(?:er?)?\ (?:empf\w{1,8}|benutzer|adress\w{0,4}|nutzer)|(?:empf\w{1,8}|benutzer|adresse
+        |postfach|nutzer)\b[^.;\n]{0,40}(?:unbekannt|existiert\ nicht|nicht\ gefunden|nicht\ vorhanden
+        |nicht\ bekannt)
+    |(?:utilisateur|destinataire|adresse|compte|bo\w{1,3}te)\b[^.;\n]{0,40}(?:inconnu|n'existe\ pas
+        |introuvable|inexistant)
+    |(?:usuario|usu\w{1,2}rio|destinatario|destinat\w{1,2}rio|direcci\w{1,2}n|cuenta|buz\w{1,2}n|conta
+        |endere\w{1,2}o)\b[^.;\n]{0,40}(?:desconocid|desconhecid|no\ existe|n\w{1,2}o\ existe|inexistent
+        |no\ encontrad|inv\w{1,2}lid)
+    |(?:utente|destinatario|casella|indirizzo)\b[^.;\n]{0,40}(?:sconosciut|inesistente|non\ esiste
+        |non\ trovat)
+    |(?:gebruiker|ontvanger|adres)\b[^.;\n]{0,40}(?:onbekend|bestaat\ niet|niet\ gevonden)
+        |onbekende\ (?:gebruiker|ontvanger)
+    |(?:u\u017cytkownik|odbiorca|adres|konto)\b[^.;\n]{0,40}(?:nieznany|nie\ istnieje)
+        |nieznany\ (?:u\u017cytkownik|odbiorca)
+    |(?:\u043f\u043e\u043b\u044c\u0437\u043e\u0432\u0430\u0442\u0435\u043b\u044c
+        |\u044f\u0449\u0438\u043a|\u0430\u0434\u0440\u0435\u0441
+        |\u043f\u043e\u043b\u0443\u0447\u0430\u0442\u0435\u043b\u044c)[^.;\n]{0,40}(?:\u043d\u0435\ (?:\u043d\u0430\u0439\u0434\u0435\u043d
+        |\u0441\u0443\u0449\u0435\u0441\u0442\u0432\u0443\u0435\u0442
+        |\u0437\u0430\u0440\u0435\u0433\u0438\u0441\u0442\u0440\u0438\u0440\u043e\u0432\u0430\u043d)
+        |\u043d\u0435\u0438\u0437\u0432\u0435\u0441\u0442)
+    |(?:\u7528\u6237|\u6536\u4ef6\u4eba|\u90ae\u7bb1|\u5730\u5740)[^\u3002\n]{0,12}(?:\u4e0d\u5b58\u5728
+        |\u672a\u627e\u5230)|\u4e0d\u5b58\u5728\u7684(?:\u7528\u6237|\u90ae\u7bb1|\u6536\u4ef6\u4eba)
+    |(?:\u5b9b\u5148|\u30e6\u30fc\u30b6\u30fc?|\u30a2\u30c9\u30ec\u30b9)[^\u3002\n]{0,20}(?:\u4e0d\u660e
+        |\u5b58\u5728\u3057\u307e\u305b\u3093|\u5b58\u5728\u3057\u306a\u3044
+        |\u898b\u3064\u304b\u308a\u307e\u305b\u3093)
+    |\u30c7\u30a3\u30ec\u30af\u30c8\u30ea[^\u3002\n]{0,20}(?:\u3042\u308a\u307e\u305b\u3093
+        |\u898b\u3064\u304b\u308a\u307e\u305b\u3093)
+    |(?:mottagaren|mottaker(?:en)?|modtager(?:en)?|anv\w{1,2}ndaren|brukeren|brugeren|adressen?)\b[^.;\n]{0,40}(?:ok\w{1,2}nd
+        |ukjent|ukendt|finns\ inte|finnes\ ikke|findes\ ikke|eksisterer\ ikke)
+    |(?:u\u017eivatel|p\u0159\xedjemce|adresa)\b[^.;\n]{0,40}(?:neexistuje|nezn\xe1m|nebyl\w?\ nalezen)
+    |(?:al\u0131c\u0131|kullan\u0131c\u0131|adres)\w{0,4}\b[^.;\n]{0,40}(?:bulunamad\u0131|mevcut\ de\u011fil|bilinmiyor)
+    |(?:\u7528\u6236|\u6536\u4ef6\u8005|\u4fe1\u7bb1|\u5e33\u865f|\u6536\u4fe1\u4eba|\u5e10\u6237|\u5730\u5740)[^\u3002\n]{0,12}(?:\u4e0d\u5b58\u5728
+        |\u627e\u4e0d\u5230|\u672a\u627e\u5230)
+    |\uc874\uc7ac\ud558\uc9c0\ \uc54a|(?:\uc218\uc2e0\uc790
+        |\uc0ac\uc6a9\uc790)[^.\n]{0,20}(?:\uc5c6|\ucc3e\uc744\ \uc218)
+    """,
+    re.VERBOSE,
+)
+NO_SUCH_HOST: Final = re.compile(
+    r"""
+    (?:host|domain|name\ server|mail\ server|site)(?:\ name)?\b[^.;\n]{0,40}?\b(?:unknown|not\ found
+        |does\ ?n[o']?t\ exist|not\ exist|non-?existent|invalid)
+    |(?:unknown|no\ such|invalid|bad|illegal|non-?existent)\ (?:host|domain|destination\ (?:host
+        |domain))(?!\ keys?)
+    |couldn't\ find\ any\ host|cannot\ find\ your\ domain|could\ not\ find\ (?:any\ )?(?:host|domain)
+        |nxdomain|no\ dns\ (?:data|entry)\ for
+    |\bno\ (?:a|mx)\ (?:or\ (?:a|mx)\ )?records?\ (?:found|for)|domain\ \S{1,100}\ (?:couldn't
+        |could\ not)\ be\ found
+    """,
+    re.VERBOSE,
+)
+# What stands beside words of an unknown user and makes them mean something else.
+SOMETHING_ELSE: Final = re.compile(
+    r"""
+    quota|mail\ ?box\ (?:is\ |was\ )?(?:full|size|exceeded)|full\ mail\ ?box|(?:mail\ ?box|account|inbox
+        |folder)\b[^.;\n]{0,25}\bfull|out\ of\ (?:storage|space)|insufficient|disk\ space|too\ (?:big
+        |large|long)|size\ (?:limit|exceed)|exceed(?:s|ed)?\b|over\ (?:the\ )?(?:limit|allowed)
+    |\bspam|unsolicited|\bbulk\ (?:mail|e-?mail)|black ?-?list|block ?-?list|deny ?list|\brbl\b|dnsbl
+        |spamhaus|spamcop|barracuda|reputation|\bvirus|malware|phish|infected
+    |\bblocked\b|\bblocking\b|\bbanned\b|prohibited|policy|policies|\bspf\b|\bdkim\b|\bdmarc\b|\bptr\b
+        |reverse\ dns|not\ (?:allowed|authori[sz]ed|permitted|accepted\ from)|unauthori[sz]ed
+        |access\ denied|permission|denied\ by|rejected\ (?:by|due|because|for)\ (?:policy|spam|content
+        |your)
+    |relay(?:ing)?\ (?:access\ )?(?:denied|not|is\ not|prohibited|disallowed)|unable\ to\ relay
+        |cannot\ relay|not\ permitted\ to\ relay|we\ do\ not\ relay|relaying
+    |gr[ae]y-?list|rate\ ?-?limit|too\ many|too\ fast|throttl|try\ (?:again|later)|temporar
+        |later\b[^.]{0,20}again|timed?\ ?-?out|deferred|connection\ (?:refused|reset|lost)|resources
+    |not\ accepting|does\ not\ accept|doesn't\ accept|restricted|restriction|expired
+    |sender\b[^.;\n]{0,40}(?:unknown|invalid|rejected|not\ (?:exist|found|valid|verif)
+        |does\ ?n[o']?t\ exist|verif|denied|unverif)|(?:invalid|unknown|bad|unverified)\ sender
+        |verify\ (?:sender|failed)|from\ address|return\ path|mail\ from|reverse-?path|envelope\ from
+    |authenticat|certificate|\btls\b|starttls|helo|ehlo|syntax\ error
+    |(?:bad|invalid|missing|malformed|duplicate|no|illegal|required|many)\ (?:\w{1,20}\ )?headers?\b
+        |\bheaders?\ (?:field|line|syntax|missing|error|is|are|too|contains?|check)
+    |attachments?\ (?:type|size|not|is|are|was|were|name|block|remov|contain|reject|filter)
+        |(?:executable|dangerous|illegal|prohibited|blocked|bad|infected|your)\ attachments?
+    |content\ (?:filter|rejected|block)|other\ mail\ system|recipient\ preferences|mailbox\ unavailable\b[^.]{0,40}policy|loop|too\ many\ hops|hop\ count|mail\ for\ \S{1,200}\ loops
+    |command\ output|procmail|maildrop|permission\ denied|can't\ create|couldn't\ create|i/o\ error
+        |internal\ (?:software|server)?\ ?error|configuration\ error|config\ error|local\ configuration
+    |voll\b|\u00fcberschritten|sature|satur\u00e9|pleine|llen[ao]|lleno|piena
+        |\u043f\u0435\u0440\u0435\u043f\u043e\u043b\u043d|\u5df2\u6ee1|\u5bb9\u91cf
+        |\u3044\u3063\u3071\u3044
+    """,
+    re.VERBOSE,
+)
+# An account that is there and may come back; only a code for an unknown address outweighs it.
+ASLEEP: Final = re.compile(
+    r"disabled|deactivated|inactive|not active|suspend|\bfrozen\b|\blocked\b|over due|discontinued"
+)
+# A server that took the recipient and refuses the message speaks of the message, whatever its words and code.
+AFTER_DATA: Final = re.compile(
+    r"(?:after|to|at|of|following) (?:the )?end[- ]of[- ](?:the )?(?:data|message|mail)\b|\bend of data\b"
+    r"|(?:after|when) (?:i|we) (?:sent|send|transferred) the (?:message|data)|error after (?:sending )?data"
+    r"|>>> (?:\.|\(end of message\)|\[eod\]) <<< 5\d\d"
+)
+# The same, but that those who pipeline (RFC 2920) read the answer to RCPT only after they said DATA.
+AT_DATA: Final = re.compile(
+    r">>> data <<< (?!503)5\d\d(?!.{0,600}<<< 5\d\d[^<]{0,60}(?:rcpt|recipient))|smtp command data"
+    r"|after data\b|(?:reply|response) to data\b"
+)
+# What is added for politeness and says nothing: to check one's spelling and to try again, to ask for help.
+POLITE: Final = re.compile(
+    r"(?:please |kindly )?(?:double-?)?(?:check|verify|correct)(?:ing)?\b[^.;]{0,160}\btry(?:ing)?\b[^.;]{0,40}\bagain"
+    r"|(?:please )?try (?:re)?sending (?:it |the message |your message )?again\b"
+    r"|(?:if|should) you (?:have|need|feel|believe)[^.]{0,160}|for (?:more|further) (?:information|assistance|help)[^.]{0,120}"
+    r"|this (?:e-?mail|message|communication)[^.]{0,60}\b(?:confidential|privileged)[^~]{0,600}"
+    r"|invalid address, error_code\b"
+)
+FULL: Final = re.compile(r"quota|disk space|mail ?box (?:is )?full|full mail ?box")
+LISTED: Final = re.compile(
+    r"spamhaus|spamcop|barracuda|sorbs|senderscore|block ?-?list|black ?-?list|dnsbl|\brbl\b|reputation"
+)
+ABOUT_SENDER: Final = re.compile(r"\bfrom:|for sending|sender|originat")
+TRANSIENT_DNS: Final = re.compile(
+    r"malformed|unexpected|try again|temporar|timed? ?-?out|servfail|connection|lookup failure"
+    r"|soft error|no route|network"
+)
