@@ -1,6 +1,7 @@
 """C7 and C8: every way a next hop has to say no or nothing, and the word the email gets for it."""
 
 import asyncio
+import io
 import os
 from typing import Any
 
@@ -102,7 +103,9 @@ async def _files(world: World) -> list[Verdict]:
 
 async def _send_file(ledger: Ledger, session: aiohttp.ClientSession, to: str, account: str) -> None:
     form = aiohttp.FormData({"to": to, "subject": "a file", "text": "see there", "smtp_account_id": account})
-    form.add_field("file", os.urandom(FILE), filename="random.bin", content_type="application/octet-stream")
+    form.add_field(
+        "file", io.BytesIO(os.urandom(FILE)), filename="random.bin", content_type="application/octet-stream"
+    )
     async with session.post("/api/v1/emails/send/multipart", data=form) as answer:
         told = await answer.json()
         assert answer.status == 202, told

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos import disk_full, power_cut, scenarios
+from tests.chaos import power_cut, scenarios
 from tests.chaos.ledger import Verdict
 from tests.chaos.scenario import SHORT
 from tests.controls.world import World
@@ -34,11 +34,6 @@ async def test_no_202_is_lost_in_a_power_cut() -> None:
     if reason := await asyncio.to_thread(power_cut.unavailable):
         pytest.skip(reason)
     judge(await power_cut.run(SHORT, None))
-
-
-@pytest.mark.chaos
-async def test_a_full_disk_under_the_log_accepts_nothing_and_stops_nothing_for_good() -> None:
-    judge(await disk_full.log(SHORT, None))
 
 
 def judge(verdicts: list[Verdict]) -> None:
