@@ -117,7 +117,7 @@ SOMETHING_ELSE: Final = re.compile(
         |\bheaders?\ (?:field|line|syntax|missing|error|is|are|too|contains?|check)
     |attachments?\ (?:type|size|not|is|are|was|were|name|block|remov|contain|reject|filter)
         |(?:executable|dangerous|illegal|prohibited|blocked|bad|infected|your)\ attachments?
-    |content\ (?:filter|rejected|block)|other\ mail\ system|recipient\ preferences|mailbox\ unavailable\b[^.]{0,40}policy|loop|too\ many\ hops|hop\ count|mail\ for\ \S{1,200}\ loops
+    |content\ (?:filter|rejected|block)|other\ mail\ system|recipient\ preferences|suppress(?:ed|ion)\b|mailbox\ unavailable\b[^.]{0,40}policy|loop|too\ many\ hops|hop\ count|mail\ for\ \S{1,200}\ loops
     |command\ output|procmail|maildrop|permission\ denied|can't\ create|couldn't\ create|i/o\ error
         |internal\ (?:software|server)?\ ?error|configuration\ error|config\ error|local\ configuration
     |voll\b|\u00fcberschritten|sature|satur\u00e9|pleine|llen[ao]|lleno|piena

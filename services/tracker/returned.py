@@ -5,34 +5,55 @@ is the reporter's word.
 """
 
 import re
+from itertools import islice
 from typing import Final
 
 from services.tracker import mime
 
+_MAX_MARKS: Final = 100
 _ADDRESS: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{"
     r"|}~.\x80-\U0010ffff-]{1,64}@[A-Za-z0-9\x80-\U0010ffff-]{1,63}(?:\.[A-Za-z0-9\x80-\U0010ffff-]{1,63}){0,8}"
 )
+# X.400 gateways write an address's type into it (RFC 2156); nobody's local part begins with it.
+_TYPED: Final = re.compile(r"^(?:SMTP|RFC-?822)[=:]")
+# Lines after which the returned message begins, whatever follows.
 _RETURNED: Final = re.compile(
     r"""^[ \t>|*=_.\#-]{0,80}(?:
         (?:below\ (?:this\ line\ )?is|this\ is|here\ is|following\ is|attached\ is
             |the\ following\ is)\ (?:a|the)\ (?:copy|text|header|original|start|beginning|first)
-        |below\ this\ line\b|(?:the\ )?(?:original|returned|undelivered|unsent|rejected
-            |failed)\ (?:e-?mail\ |mail\ )?(?:message|mail|text|headers?|e-?mail)(?:\ (?:follows
-            |headers?|below|text|body|was|is\ attached|details|starts?\ here|information))?
-        |message\ (?:header|headers|text|contents?|body|follows|copy)\b|unsent\ message
-            |header(?:s)?\ (?:of|from)\ (?:the\ )?(?:original|message)
-            |your\ (?:original\ )?message\ (?:follows|reads|header|text|was)
+        |below\ (?:this|the\ next)\ line\b
+        |(?:original|returned|undelivered|unsent|rejected|failed|your)\ (?:e-?mail\ |mail\ )?(?:message|mail|text
+            |headers?|e-?mail)(?:\ (?:headers?|text|body))?\ (?:follows|below|starts?\ here|is\ attached)
+        |unsent\ message\b|message\ (?:header|headers|text|contents?|body)?\ ?follows
+        |headers?\ (?:of|from)\ (?:the\ )?(?:original|source|returned)?\ ?(?:message|mail)
         |(?:the\ )?(?:first|start)\ .{0,20}(?:lines|bytes)\ of|content-type:\ message/rfc822
-        |(?:return-path|received|x-apparently-to|delivered-to)[ \t]*:[ \t]*\S
+        |-{2,}\ {0,3}(?:original|forwarded|returned|undelivered)\ (?:message|mail)\b
+        |-{3,}\ {0,3}(?:mensaje\ original|message\ original|urspr\w{1,10}gliche\ nachricht)
     )[^\n]{0,100}$""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+# Lines that may introduce it: they do where a header follows.
+_MAYBE_RETURNED: Final = re.compile(
+    r"""^[ \t>|*=_.\#-]{0,80}(?:
+        (?:the\ )?(?:original|returned|undelivered|unsent|rejected|failed|your)\ (?:original\ )?(?:e-?mail\ |mail\ )?(?:message
+            |mail|text|headers?|e-?mail)\b[^\n]{0,60}
+        |message\ (?:header|headers|text|contents?|body|copy|details)\b[^\n]{0,60}
+        |(?:return-path|received|x-apparently-to|delivered-to)[ \t]*:[ \t]*\S[^\n]{0,300}
+    )$""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+_HEADER_SOON: Final = re.compile(
+    r"(?:[^\n]{0,300}\n){0,5}?[ \t>|]{0,8}(?:received|return-path|from|date|message-id|mime-version|delivered-to"
+    r"|x-[\w-]{1,40}|dkim-signature)[ \t]*:[ \t]*\S",
+    re.IGNORECASE,
 )
 
 
 def addresses(text: str) -> list[str]:
     """Return every address in the text once, in order, without its trailing full stop."""
-    return list(dict.fromkeys(found.rstrip(".") for found in _ADDRESS.findall(text[: mime.MAX_TEXT])))
+    found = (_TYPED.sub("", one.rstrip(".")) for one in _ADDRESS.findall(text[: mime.MAX_TEXT]))
+    return list(dict.fromkeys(one.lstrip("'`") for one in found))
 
 
 def words_of(message: mime.Part) -> tuple[str, str]:
@@ -53,10 +74,21 @@ def words_of(message: mime.Part) -> tuple[str, str]:
         elif part.kind == "text/html":
             html.append(_from_html(part.text()))
     whole = "\n\n".join(texts) if any(text.strip() for text in texts) else "\n\n".join(html)
-    marker = _RETURNED.search(whole)
-    if marker and whole[: marker.start()].strip():
-        return whole[: marker.start()], whole[marker.start() :]
-    return whole, ""
+    at = _where_returned(whole)
+    return whole[:at], whole[at:]
+
+
+def _where_returned(whole: str) -> int:
+    """Return where the message that came back begins in a text: nothing that stands first is it."""
+    begin = len(whole) - len(whole.lstrip())
+    places = [
+        found.start() for found in islice(_RETURNED.finditer(whole), _MAX_MARKS) if found.start() > begin
+    ]
+    for found in islice(_MAYBE_RETURNED.finditer(whole), _MAX_MARKS):
+        if found.start() > begin and _HEADER_SOON.match(whole, found.start()):
+            places.append(found.start())
+            break
+    return min(places, default=len(whole))
 
 
 def _from_html(html: str) -> str:

@@ -15,6 +15,12 @@ _UTF8: Final = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _XTEXT: Final = re.compile(r"\+([0-9A-F]{2})")
 _ACTION: Final = re.compile(r"\s*([A-Za-z]{5,9})")
 _STATUS: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})")
+# An Internet address inside an X.400 one, in its printable letters (RFC 2156 4.1).
+_X400: Final = re.compile(r"(?:/|;|^)(?:DD[A:.]{0,2})?(?:RFC-?822|SMTP)=([^/;]{3,320})", re.IGNORECASE)
+_PRINTABLE: Final = re.compile(r"\(([apuqlr])\)", re.IGNORECASE)
+_SIGNS: Final = {"a": "@", "p": "%", "u": "_", "q": '"', "l": "(", "r": ")"}
+_IN_TEXT: Final = re.compile(r"^([ \t>|]{0,12})(?:Final|Original)-Recipient:", re.IGNORECASE | re.MULTILINE)
+_QUOTE: Final = re.compile(r"^[ \t>|]{0,12}", re.MULTILINE)
 ACTIONS: Final = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
 
 
@@ -47,6 +53,18 @@ def find(message: mime.Part) -> Status | None:
     return None
 
 
+def in_text(words: str) -> Status | None:
+    """Return the status whose fields stand in a text for people, quoted or not, or None when none do."""
+    first = _IN_TEXT.search(words)
+    if first is None:
+        return None
+    status = read(_QUOTE.sub("", words[max(0, first.start() - 1000) :]))
+    named = tuple(
+        one for one in status.recipients if one.action in ACTIONS and "@" in one.final + one.original
+    )
+    return Status(status.envid, status.reporting_mta, named) if named else None
+
+
 def read(text: str) -> Status:
     """Read the groups of fields: the first tells about the message, each further one about a recipient.
 
@@ -64,7 +82,7 @@ def read(text: str) -> Status:
     named = tuple(one for one in recipients if one.final or one.original)
     return Status(
         envid=_from_xtext(head.get("original-envelope-id", "").strip()),
-        reporting_mta=_after_type(head.get("reporting-mta", "")),
+        reporting_mta=after_type(head.get("reporting-mta", "")),
         recipients=named or tuple(recipients),
     )
 
@@ -86,8 +104,8 @@ def _recipient(fields: dict[str, str]) -> Recipient:
         original=address(fields.get("original-recipient", "")),
         action=action[1].lower() if action else "",
         status=status[1] if status else "",
-        diagnostic=_after_type(fields.get("diagnostic-code", "")),
-        remote_mta=_after_type(fields.get("remote-mta", "")),
+        diagnostic=after_type(fields.get("diagnostic-code", "")),
+        remote_mta=after_type(fields.get("remote-mta", "")),
     )
 
 
@@ -99,12 +117,15 @@ def address(value: str) -> str:
     rest = rest.strip().strip("<>").strip()
     if kind.strip().lower() == "utf-8":
         rest = _UTF8.sub(lambda found: chr(min(int(found[1], 16), 0x10FFFF)), rest)
+    elif "@" not in rest and (inside := _X400.search(rest)):
+        rest = _PRINTABLE.sub(lambda found: _SIGNS[found[1].lower()], inside[1])
     elif "+" in rest and kind.strip().lower() == "rfc822":
         rest = rest.replace("+2B", "+").replace("+3D", "=") if _XTEXT.search(rest) else rest
     return rest[:320]
 
 
-def _after_type(value: str) -> str:
+def after_type(value: str) -> str:
+    """Return what stands behind a field's type: `smtp; 550 5.1.1 …`."""
     kind, semicolon, rest = value.partition(";")
     return rest.strip() if semicolon and re.fullmatch(r"\s*[\w.-]{1,40}\s*", kind) else value.strip()
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from services.tracker import mime, rfc3464
+from services.tracker import mime, rfc3464, ses
 
 # What these say of a message is not that its recipient complained.
 _NO_COMPLAINT: Final = frozenset({"not-spam", "auth-failure", "dkim"})
@@ -30,6 +30,10 @@ def find(message: mime.Part) -> Complaint | None:
                 if name in ("original-rcpt-to", "removal-recipient")
             ]
             return Complaint(kind[:40], tuple(one for one in named if "@" in one), kind not in _NO_COMPLAINT)
+    notification = ses.find(message)
+    if notification is not None and notification.complained:
+        kind = notification.feedback_type.lower()
+        return Complaint(kind[:40], notification.complained, kind not in _NO_COMPLAINT)
     # Outlook.com's programme sends the message back with a field of its own instead of a report part.
     hidden = [value for part in message.walk() for value in part.all("x-hmxmroriginalrecipient")]
     if hidden and "staff@hotmail.com" in message.field("from").lower():

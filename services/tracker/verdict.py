@@ -111,10 +111,8 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
 
 def _gainsaid(code: str | None, words: str) -> bool:
     """Say whether the words beside a diagnostic tell that the recipient is there after all."""
-    return (
-        bool(phrases.FULL.search(words) or phrases.AFTER_DATA.search(words))
-        or (code or "")[2:] not in _HARD_CODES
-        and bool(phrases.AT_DATA.search(words))
+    return bool(phrases.FULL.search(words) or phrases.AFTER_DATA.search(words)) or (
+        (code or "")[2:] not in _HARD_CODES and bool(phrases.AT_DATA.search(words))
     )
 
 
