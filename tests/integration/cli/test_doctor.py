@@ -72,6 +72,7 @@ async def test_what_works_is_ok_and_what_nobody_started_is_not(doctored: Patient
         "consumer dispatcher",
         "consumer scheduler",
         "consumer projector",
+        "consumer projector-suppressions",
         "database",  # the tests' Postgres runs without fsync
     }
     assert found["database"][0] == "WARN"
