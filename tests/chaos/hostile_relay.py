@@ -21,8 +21,11 @@ async def run(size: Size, world: World) -> list[Verdict]:
     async with a_relay(*DICE.split()) as relay:
         account = await asyncio.to_thread(world.account, relay.port, "dice")
         await asyncio.sleep(1.2)
-        await ledger.many(count, 16, smtp_account_id=account)
-        await ledger.many(count // 20, 4, "large{}@x.test", smtp_account_id=account, text="line\n" * 150_000)
+        # Addresses of its own: whom it refuses for good is suppressed from then on.
+        await ledger.many(count, 16, "dice{}@x.test", smtp_account_id=account)
+        await ledger.many(
+            count // 20, 4, "dicelarge{}@x.test", smtp_account_id=account, text="line\n" * 150_000
+        )
         statuses = await ledger.settled(within=60, final=("sent", "failed", "deferred"))
         journal = relay.journal()
     first = ledger.none_sticks(statuses, ("sent", "failed", "deferred"))

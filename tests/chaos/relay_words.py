@@ -133,7 +133,7 @@ async def _few_per_connection(world: World) -> Verdict:
     async with a_relay("--rate", "3") as relay:
         account = await _account(world, relay.port, "three per connection")
         ledger = Ledger(world)
-        await ledger.many(60, 16, smtp_account_id=account)
+        await ledger.many(60, 16, "three{}@x.test", smtp_account_id=account)
         statuses = await ledger.settled(within=30)
         copies = sum(bool(line.get("stored")) for line in relay.journal())
     sent = sum(statuses.get(email_id) == "sent" for email_id in ledger.accepted)
