@@ -1,4 +1,4 @@
-"""Reports that speak to people alone: who says it, in which words, about whom. Pure.
+"""Reports that speak to people alone: about whom they are, and which of their words are about whom. Pure.
 
 MTAs without RFC 3464, gateways, filters and providers write prose; it is read as people read it. An address is
 looked for where a list of recipients stands, never among those of the reporter or of whom to ask for help.
@@ -7,50 +7,8 @@ looked for where a list of recipients stands, never among those of the reporter 
 import re
 from typing import Final
 
-from services.tracker import mime, returned, verdict
+from services.tracker import announcing, mime, returned, verdict
 
-_REPORTER: Final = re.compile(
-    r"mailer-?daemon|post[-_ ]?master|mail-?daemon|mdaemon|mail delivery|mail ?system|mail administrator"
-    r"|system administrator|mail subsystem|undeliver|mail router|mailrouter|delivery service"
-    r"|mail transport|internet mail|bounce|mmdf",
-    re.IGNORECASE,
-)
-_SUBJECT: Final = re.compile(
-    r"undeliver|undelivered|non[- ]?deliver|not delivered|un?able to deliver|deliver(?:y"
-    r"|ed)?\b.{0,40}(?:fail|error|problem|status|notif|delay|report|impossible)|fail(?:ed"
-    r"|ure)\b.{0,40}(?:deliver|mail|message|notice)|returned (?:mail|message|to sender)|(?:mail"
-    r"|message)\b.{0,30}(?:return|fail|error|delay|could not|system error|problem|not sent|refused)"
-    r"|warning: (?:could not|message)|user unknown|unknown user|unzustellbar|nicht zugestellt"
-    r"|fehlgeschlagen|non remis|\u00e9chec|imposible|no se pudo|no entregado|mancat[ao]|impossibile"
-    r"|\u914d\u4fe1|\u9000\u4fe1|\u30a8\u30e9\u30fc|\u672a\u9001\u9054"
-    r"|\u043d\u0435\u0434\u043e\u0441\u0442\u0430\u0432|\ubc18\uc1a1|\bndn\b|\bndr\b",
-    re.IGNORECASE,
-)
-_FAILURE: Final = re.compile(
-    r"(?:could|can|was|were|has|have|did|is|are)(?: ?not|n't)\b.{0,40}(?:be )?(?:deliver|sent|reach"
-    r"|accept|process|find|found)|not able to deliver|unable to (?:deliver|send|reach)|undeliver"
-    r"|non-deliver|delivery\b.{0,60}\b(?:fail|error|impossible|problem|suspend|abort|unsuccess)"
-    r"|(?:fail(?:ed|ure)|error|problem)\b.{0,60}\b(?:deliver|recipient|address)|(?:permanent|fatal"
-    r"|delivery) (?:fatal )?error|user unknown|unknown user|returned to (?:the )?sender|rejected|refused"
-    r"|nicht zugestellt|konnte nicht|n'a pas pu|no (?:se )?ha podido|non .{0,30}consegnat"
-    r"|\u914d\u4fe1\u3067\u304d|\u5c4a\u3051\u308b\u3053\u3068|\u9001\u4fe1\u3067\u304d|\u4e0d\u660e"
-    r"|\u65e0\u6cd5|\u043d\u0435 .{0,30}\u0434\u043e\u0441\u0442\u0430\u0432\u043b\u0435\u043d",
-    re.IGNORECASE | re.DOTALL,
-)
-_DELAYED: Final = re.compile(
-    r"(?:still|continues?(?: to)?|will) (?:be )?(?:try(?:ing)?|retry|retried|attempt(?:ing)?|queued)\b|attempts (?:to deliver [^.\n]{0,40})?will continue|will continue to (?:be|try|attempt)|been postponed|(?:has"
-    r"|have) not (?:yet )?been (?:delivered|sent)[^.]{0,60}(?:yet|still|after)"
-    r"|not yet (?:been )?(?:delivered|sent)|(?:delivery|message|mail)[^.\n]{0,40}\bdelay"
-    r"|do(?:es)? not need to (?:re)?send|no action is required|this is a warning|warning message only"
-    r"|temporarily (?:delayed|queued)|will be (?:re)?tried|verz\u00f6gert",
-    re.IGNORECASE,
-)
-_GIVEN_UP: Final = re.compile(
-    r"gave up|giv(?:en|ing) up|have been failing|permanent|fatal|expired|too long"
-    r"|could not be delivered (?:for|after|within)|retry (?:time(?:out)?|limit)[^.\n]{0,20}exceed"
-    r"|will not (?:be )?(?:re)?tr|no longer",
-    re.IGNORECASE,
-)
 _CODE: Final = re.compile(r"\b[45][0-5]\d[ -]|\b[45]\.\d{1,3}\.\d{1,3}\b")
 
 
@@ -62,7 +20,7 @@ _LIST: Final = re.compile(
 )
 # An address that opens a line, as in every MTA's list, and one that an MTA's transcript is about.
 _OPENING: Final = (
-    r"^[ \t<\"'(:*>-]{{0,12}}(?:[245]\d\d[ -])?(?:to:\s?|(?:original |failed |intended )?recipient:\s?"
+    r"^[ \t<\"'(:*>\[-]{{0,12}}(?:[245]\d\d[ -])?(?:to:\s?|(?:original |failed |intended )?recipient:\s?"
     r"|rcpt to:|(?:original |recipient )address:\s?)?<?{}"
 )
 _IN_TRANSCRIPT: Final = r"^[ \t]{{0,8}}(?:[245]\d\d[ -])?<?{}>?(?:\.\.\.|:[ \n])"
@@ -74,30 +32,6 @@ _HELP: Final = re.compile(
     r"|e-?mail:)[ \t,]{0,3}\n?[^\n]{0,40}?[\w.+-]{1,64}@[\w.-]{1,255}",
     re.IGNORECASE,
 )
-_DELAYED_SUBJECT: Final = re.compile(r"\bdelay|^warning", re.IGNORECASE)
-
-
-def is_report(message: mime.Part, words: str) -> bool:
-    """Say whether this is a report without fields: who says it, and that it says so."""
-    if message.field("x-failed-recipients"):
-        return True
-    subject = message.field("subject")
-    from_reporter = bool(_REPORTER.search(message.field("from") + " " + message.field("sender")))
-    empty_sender = message.field("return-path").strip() == "<>"
-    is_report = message.kind == "multipart/report" and message.parameters.get("report-type", "").lower() in (
-        "delivery-status",
-        "",
-    )
-    said = bool(
-        _FAILURE.search(words[:20_000])
-        or verdict.says_no_such_user(words[:20_000])
-        or _DELAYED.search(words[:20_000])
-    )
-    return (
-        is_report
-        or (said and (from_reporter or empty_sender or bool(_SUBJECT.search(subject))))
-        or (from_reporter and bool(_SUBJECT.search(subject)))
-    )
 
 
 def recipients(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[str]:
@@ -109,17 +43,6 @@ def recipients(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> 
         or list(dict.fromkeys(returned_to))
         or _candidates(message, message.field("subject"), ())
     )
-
-
-def action(message: mime.Part, words: str) -> str:
-    """Return RFC 3464's word for what the report says: failed or delayed; empty where it says neither."""
-    subject = message.field("subject")
-    given_up = _GIVEN_UP.search(words)
-    if not given_up and (_DELAYED.search(words) or _DELAYED_SUBJECT.search(subject)):
-        return "delayed"
-    if given_up or message.field("x-failed-recipients") or _FAILURE.search(words) or _SUBJECT.search(subject):
-        return "failed"
-    return ""
 
 
 def _candidates(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[str]:
@@ -140,7 +63,11 @@ def _candidates(message: mime.Part, words: str, returned_to: tuple[str, ...]) ->
 
 
 def _others(text: str, ours: set[str]) -> list[str]:
-    return [one for one in returned.addresses(text) if one.lower() not in ours and not _REPORTER.search(one)]
+    return [
+        one
+        for one in returned.addresses(text)
+        if one.lower() not in ours and not announcing.REPORTER.search(one)
+    ]
 
 
 def _stands(address: str, where: str, words: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from services.tracker import mime, prose, returned, rfc3464, ses, verdict
+from services.tracker import announcing, mime, prose, returned, rfc3464, ses, verdict
 
 MAX_RECIPIENTS: Final = 100
 _BY_CLASS: Final = {"2": "delivered", "4": "delayed"}
@@ -50,7 +50,7 @@ def recognise(message: mime.Part) -> Report | None:
     if status is None and (notification := ses.find(message)):
         status, message_ids = notification.status, notification.message_ids
     if status is None:
-        if not prose.is_report(message, words):
+        if not announcing.is_report(message, words):
             return None
         status = rfc3464.in_text(words)
     if status is None:
@@ -98,16 +98,18 @@ def _by_fields(one: rfc3464.Recipient, words: str, status: rfc3464.Status, named
 
 def _by_words(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[Finding]:
     recipients = prose.recipients(message, words, returned_to)[:MAX_RECIPIENTS] or [""]
-    action = prose.action(message, words)
+    action = announcing.action(message, words)
     named = frozenset(one.lower() for one in recipients)
-    return [
-        Finding(
-            one,
-            one,
-            "",
-            verdict.judge(
-                action, "", prose.about((one,), words, len(recipients) == 1, named - {one.lower()})
-            ),
-        )
-        for one in recipients
-    ]
+    alone = len(recipients) == 1
+    findings = []
+    for one in recipients:
+        about = prose.about((one,), words, alone, named - {one.lower()})
+        said = verdict.judge(action, "", about)
+        if said.kind == "hard" and not said.code and not said.smtp_code and not _is_trusted(message):
+            said = msgspec.structs.replace(said, kind="soft")  # words alone, and not a mail system's
+        findings.append(Finding(one, one, "", said))
+    return findings
+
+
+def _is_trusted(message: mime.Part) -> bool:
+    return announcing.is_from_daemon(message) or bool(announcing.REPORTER.search(message.field("from")))

@@ -47,6 +47,11 @@ _ROBOT: Final = re.compile(
 )
 
 
+def is_subject(subject: str) -> bool:
+    """Say whether a subject is one of those that machines give their answers."""
+    return _SUBJECT.search(subject) is not None
+
+
 def reason(message: mime.Part) -> str | None:
     """Return what shows that a machine wrote this, or None when nothing does. Never raises."""
     submitted = message.field("auto-submitted").partition(";")[0].strip().lower()

@@ -1,0 +1,122 @@
+"""Whether a message is a delivery report that speaks to people alone, and what it announces: failure or delay. Pure.
+
+A person's answer must never be taken for one: whoever answers a message is a reporter only by a reporter's name.
+The words are those of MTAs and providers in the languages they speak.
+"""
+
+import re
+from typing import Final
+
+from services.tracker import mime, rfc3834, verdict
+
+MAX_WORDS: Final = 20_000
+_DAEMON: Final = re.compile(r"mailer[-_ ]?daemon|post[-_ ]?master|mail[-_ ]?daemon|mdaemon", re.IGNORECASE)
+REPORTER: Final = re.compile(
+    _DAEMON.pattern
+    + r"|mail delivery|mail ?system\b|mail administrator|system administrator|mail subsystem|undeliver"
+    r"|mail ?router|delivery (?:sub)?(?:service|system)|mail transport|internet mail|\bbounces?@|\bmmdf\b|microsoftexchange",
+    re.IGNORECASE,
+)
+_SUBJECT: Final = re.compile(
+    r"undeliver|non[- ]?deliver|not delivered|un?able to deliver"
+    r"|deliver(?:y|ed)?\b.{0,40}(?:fail|error|problem|status|notif|delay|report|impossible)"
+    r"|fail(?:ed|ure)\b.{0,40}(?:deliver|mail|message|notice)|returned (?:e?-?mail|message|to sender)"
+    r"|(?:mail|message)\b.{0,30}(?:return|fail|error|delay|could not|system error|problem|not sent|refused)"
+    r"|warning: (?:could not|message)|user unknown|unknown user|\bndn\b|\bndr\b"
+    r"|unzustellbar|nicht zugestellt|fehlgeschlagen|zustell\w{0,8}(?:fehler|problem|verz)|non (?:remis|distribu|délivr)"
+    r"|échec|non[ -]remise|retour(?:né)? .{0,20}(?:mail|message)|imposible|no se pudo|no (?:se )?(?:ha )?(?:sido )?entreg|devuelto"
+    r"|devolvid|mancat[ao]|impossibile|non recapitat|falha (?:na|de|no) |não (?:foi )?entreg|onbestelbaar|niet (?:afgeleverd|bezorgd)"
+    r"|niedostarczon|nie dostarczon|zwrot|недостав|не доставлен|ошибка доставки|возврат|kunde inte|gick inte|kunne ikke"
+    r"|toimitus|nedoručiteln|teslim edilemedi|iletilemedi"
+    r"|配信|不達|退信|エラー|未送達|未達|投递失败|发送失败|无法投递|传送失败|傳送失敗|寄送失敗|반송|전송 ?실패|배달 ?실패",
+    re.IGNORECASE,
+)
+_FAILURE: Final = re.compile(
+    r"(?:could|can|was|were|has|have|did|is|are)(?: ?not|n't)\b.{0,40}(?:be )?(?:deliver|sent|reach|accept|process|find|found)"
+    r"|not able to deliver|unable to (?:deliver|send|reach)|undeliver|non-deliver"
+    r"|delivery\b.{0,60}\b(?:fail|error|impossible|problem|suspend|abort|unsuccess)"
+    r"|(?:fail(?:ed|ure)|error|problem)\b.{0,60}\b(?:deliver|recipient|address)|(?:permanent|fatal|delivery) (?:fatal )?error"
+    r"|user unknown|unknown user|returned to (?:the )?sender|(?:has been|is being|was) returned|encountered an error|rejected|refused"
+    r"|(?:nicht|un)[ -]?(?:zugestellt|zustellbar|ausgeliefert)|konnte nicht|fehlgeschlagen"
+    r"|n[’']a pas (?:pu|été)|n[’']ont pas (?:pu|été)|impossible de (?:remettre|distribuer|délivrer)|échec"
+    r"|no (?:se )?(?:ha )?(?:podido|pudo|sido entreg)|no se (?:puede|entreg)|non .{0,30}(?:consegnat|recapitat|possibile)"
+    r"|não (?:foi possível|pôde|pode|foi entregue)|falha (?:na|de) entrega|kon niet|niet (?:worden )?(?:afgeleverd|bezorgd)"
+    r"|nie (?:można|udało się|mogła|została|może).{0,40}(?:dostarcz|doręcz)|не .{0,30}(?:доставлен|доставить)|недоставлен"
+    r"|kunde inte|gick inte att|kunne ikke|ei voitu|nelze doručit|nebylo možné|teslim edilemedi|iletilemedi"
+    r"|(?:配信|送信|配送|お届け)(?:することが)?(?:でき|不能|に失敗)|届けることが|宛先不明|不明です"
+    r"|无法|無法|投递失败|发送失败|退回|(?:전송|배달|발송|전달).{0,10}(?:실패|못|불가|수 없|되지)",
+    re.IGNORECASE | re.DOTALL,
+)
+_DELAYED: Final = re.compile(
+    r"(?:still|continues?|continues? to|will) (?:be )?(?:try(?:ing)?|retry|retried|attempt(?:ing)? (?:to (?:re)?deliver|again)|queued)\b"
+    r"|attempts? (?:to deliver [^.\n]{0,40})?will (?:continue|be made)|will continue to (?:be|try|attempt)|been postponed"
+    r"|(?:has|have) not (?:yet )?been (?:delivered|sent)[^.]{0,60}(?:yet|still|after)"
+    r"|not yet (?:been )?(?:delivered|sent)|(?:delivery|message|mail)[^.\n]{0,40}\bdelay"
+    r"|do(?:es)? not need to (?:re)?send|no action is required|this is a warning|warning message only"
+    r"|temporarily (?:delayed|queued)|will be (?:re)?tried"
+    r"|verzögert|(?:weitere|erneut).{0,30}(?:zustell|versuch)|retardé|différé|report[ée]e?\b|nouvelles? tentatives?"
+    r"|retrasad|demorad|reintent|ritard|atrasad|adiad|vertraagd|opóźnion|задерж|отложен|försenad|forsinket|viivästy|zpožděn"
+    r"|gecik|遅延|遅れて|再送(?:信)?を(?:試み|行|続け)|延迟|延遲|지연",
+    re.IGNORECASE,
+)
+_DELAYED_SUBJECT: Final = re.compile(r"\bdelay|^warning", re.IGNORECASE)
+_GIVEN_UP: Final = re.compile(
+    r"gave up|giv(?:en|ing) up|have been failing|permanent|fatal|expired|too long"
+    r"|could not be delivered (?:for|after|within)|retry (?:time(?:out)?|limit)[^.\n]{0,20}exceed"
+    r"|will not (?:be )?(?:re)?tr|no longer|endgültig|définitive?|definitiv|окончательн",
+    re.IGNORECASE,
+)
+_DELIVERED: Final = re.compile(
+    r"success(?:ful(?:ly)?)?\s+(?:been\s+)?(?:mail\s+)?(?:deliver|relay)|delivered successfully|(?:was|has been) delivered to the following"
+    r"|erfolgreich (?:zugestellt|weitergeleitet)",
+    re.IGNORECASE,
+)
+_ANSWER: Final = re.compile(
+    r"\s{0,4}(?:re|aw|antw|sv|vs|odp|rv|res|ynt|回复|答复)\s{0,2}(?:\[\d{1,3}\])?[:：]", re.IGNORECASE
+)
+
+
+def is_report(message: mime.Part, words: str) -> bool:
+    """Say whether this is a report without fields: who says it, and that it says so."""
+    if message.field("x-failed-recipients") or _is_by_kind(message):
+        return True
+    subject = message.field("subject")
+    if _answers(message, subject) and not is_from_daemon(message):
+        return False
+    by_subject = bool(_SUBJECT.search(subject))
+    from_reporter = bool(REPORTER.search(f"{message.field('from')} {message.field('sender')}"))
+    if from_reporter and by_subject:
+        return True
+    empty_sender = message.field("return-path").strip() == "<>" and not rfc3834.is_subject(subject)
+    return (from_reporter or by_subject or empty_sender) and _says_so(words[:MAX_WORDS])
+
+
+def is_from_daemon(message: mime.Part) -> bool:
+    """Say whether its author has a name that only mail systems have."""
+    return bool(_DAEMON.search(f"{message.field('from')} {message.field('sender')}"))
+
+
+def action(message: mime.Part, words: str) -> str:
+    """Return RFC 3464's word for what the report says; empty where it says nothing of the kind."""
+    subject = message.field("subject")
+    given_up = _GIVEN_UP.search(words)
+    if not given_up and (_DELAYED.search(words) or _DELAYED_SUBJECT.search(subject)):
+        return "delayed"
+    failed = given_up or message.field("x-failed-recipients") or _FAILURE.search(words)
+    if not failed and _DELIVERED.search(words):
+        return "delivered"
+    return "failed" if failed or _SUBJECT.search(subject) else ""
+
+
+def _is_by_kind(message: mime.Part) -> bool:
+    kinds = ("delivery-status", "")
+    return message.kind == "multipart/report" and message.parameters.get("report-type", "").lower() in kinds
+
+
+def _says_so(words: str) -> bool:
+    return bool(_FAILURE.search(words) or verdict.says_no_such_user(words) or _DELAYED.search(words))
+
+
+def _answers(message: mime.Part, subject: str) -> bool:
+    """Say whether it is in answer to a message, as people's are."""
+    return bool(_ANSWER.match(subject) or message.field("in-reply-to"))
