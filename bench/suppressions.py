@@ -27,6 +27,7 @@ WRITERS = 1
 ROUNDS = 50
 MAILS = 2000
 WAVE = 100
+SETTLED_AFTER = 10.0  # seconds; what was just written is still being indexed
 
 
 async def main(entries: int) -> None:
@@ -45,6 +46,7 @@ async def main(entries: int) -> None:
             await asyncio.to_thread(dispatcher.start, within=60)
             for count in (0, entries):
                 await fill(lists, count, broker)
+                await asyncio.sleep(SETTLED_AFTER)
                 await ask(lists, count)
                 await send(emails, publisher, count, dispatcher)
     finally:
