@@ -161,6 +161,9 @@ async def _encoded(file: File, store: ContentStore) -> AsyncGenerator[bytes, Non
             whole = len(data) - len(data) % mime.BASE64_BYTES
             for start in range(0, whole, STEP):
                 yield mime.base64_lines(data[start : min(start + STEP, whole)])
+                await asyncio.sleep(
+                    0
+                )  # a next hop that takes all at once must not keep small messages waiting
             rest = data[whole:]
     if size != file.size or digest.hexdigest() != file.sha256:
         raise ContentLost(f"{file.key} is damaged: {size} of {file.size} bytes, or others than there were")
