@@ -56,7 +56,7 @@ _DELAYED: Final = re.compile(
     r"|temporarily (?:delayed|queued)|will be (?:re)?tried"
     r"|verzögert|(?:weitere|erneut).{0,30}(?:zustell|versuch)|retardé|différé|report[ée]e?\b|nouvelles? tentatives?"
     r"|retrasad|demorad|reintent|ritard|atrasad|adiad|vertraagd|opóźnion|задерж|отложен|försenad|forsinket|viivästy|zpožděn"
-    r"|gecik|遅延|遅れて|再送(?:信)?を(?:試み|行|続け)|延迟|延遲|지연",
+    r"|gecik|遅延|遅れて|延迟|延遲|지연",
     re.IGNORECASE,
 )
 _DELAYED_SUBJECT: Final = re.compile(r"\bdelay|^warning", re.IGNORECASE)

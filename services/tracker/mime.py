@@ -34,6 +34,14 @@ _MIME_PREAMBLE: Final = (
     b"This is a multi-part message in MIME format",
 )
 _CHARSET_ALIASES: Final = {"unknown-8bit": "latin-1", "x-unknown": "latin-1", "ansi_x3.110-1983": "latin-1"}
+# Charsets that 8-bit text without a declaration is likely in, and of which letters so many tenths are then to be.
+_LIKELY: Final = (
+    ("euc_jp", ("\u3041", "\u30ff", 3)),
+    ("shift_jis", ("\u3041", "\u30ff", 3)),
+    ("koi8_r", ("\u0430", "\u044f", 7)),
+    ("cp1251", ("\u0430", "\u044f", 7)),
+    ("gb18030", ("\u4e00", "\u9fff", 7)),
+)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -77,6 +85,8 @@ class Part(msgspec.Struct, frozen=True):
 def read(raw: bytes) -> Part:
     """Return the message as a tree of parts. Never raises."""
     raw = raw[:MAX_BYTES]
+    if b"\n" not in raw:  # line ends of another age
+        raw = raw.replace(b"\r", b"\n")
     if raw.startswith((b"From ", b">From ")):  # an mbox separator that came along
         raw = raw.partition(b"\n")[2]
     return _entity(raw, 0, [MAX_PARTS], "text/plain")
@@ -88,10 +98,11 @@ def fields_of(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def decoded(data: bytes, charset: str) -> str:
-    """Return the text in the charset it claims; in UTF-8 or Latin-1 where that is not true. NUL is replaced."""
+    """Return the text in the charset it claims; where that is not true, in the likeliest one. NUL is replaced."""
     if b"\x1b$" in data and data.isascii():  # ISO-2022-JP that nobody declared, as in many a bounce
         charset = "iso2022_jp"
-    for name in (_CHARSET_ALIASES.get(charset.lower(), charset) or "utf-8", "utf-8"):
+    charset = charset.strip().lower()
+    for name in (_CHARSET_ALIASES.get(charset, charset)[:40] or "utf-8", "utf-8"):
         try:
             return data.decode(name).replace("\0", "\ufffd")
         except (
@@ -99,7 +110,21 @@ def decoded(data: bytes, charset: str) -> str:
             ValueError,
         ):  # UnicodeError is a ValueError; some codecs are not for bytes at all
             continue
-    return data.decode("latin-1").replace("\0", "\ufffd")
+    return _guessed(data).replace("\0", "\ufffd")
+
+
+def _guessed(data: bytes) -> str:
+    """Return 8-bit text that says no charset: by the letters that each of the likely ones would make it of."""
+    sample = data[:4000]
+    for name, letters in _LIKELY:
+        try:
+            text = sample.decode(name, "strict" if len(data) <= len(sample) else "ignore")
+        except ValueError:
+            continue
+        foreign = [sign for sign in text if sign > "\x7f"]
+        if sum(1 for sign in foreign if letters[0] <= sign <= letters[1]) * 10 > len(foreign) * letters[2]:
+            return data.decode(name, "replace")
+    return data.decode("latin-1")
 
 
 def unquoted(value: str) -> str:
@@ -162,7 +187,13 @@ def _fields(head: bytes) -> tuple[tuple[str, str], ...]:
         name = name.rstrip()
         if colon and _NAME.fullmatch(name) and len(found) < MAX_FIELDS:
             found.append((name.decode("ascii").lower(), [value.strip()]))
-    return tuple((name, unquoted(decoded(b" ".join(lines), "utf-8"))) for name, lines in found)
+    return tuple((name, unquoted(_plain(b" ".join(lines)))) for name, lines in found)
+
+
+def _plain(value: bytes) -> str:
+    if value.isascii() and b"\x1b" not in value and b"\0" not in value:
+        return value.decode("ascii")
+    return decoded(value, "")
 
 
 def _content_type(value: str, otherwise: str) -> tuple[str, dict[str, str]]:
@@ -179,14 +210,24 @@ def _content_type(value: str, otherwise: str) -> tuple[str, dict[str, str]]:
 
 def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
     """Yield what stands between the boundary lines (RFC 2046 5.1); a missing last one is forgiven."""
-    line = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r?\n|\r?\Z)")
+    delimiter = b"--" + boundary
     start: int | None = None
-    for found in line.finditer(body):
-        if start is not None:
-            yield body[start : max(start, found.start())]
-        if found[1]:
-            return
-        start = body.find(b"\n", found.end()) + 1 or len(body)
+    at = body.find(delimiter)
+    while at >= 0:
+        after = at + len(delimiter)
+        if at and body[at - 1 : at] != b"\n":
+            at = body.find(delimiter, after)
+            continue
+        end = body.find(b"\n", after)
+        end = len(body) if end < 0 else end
+        rest = body[after:end].rstrip(b" \t\r")
+        if rest in (b"", b"--"):
+            if start is not None:
+                yield body[start : max(start, at - (2 if body[at - 2 : at] == b"\r\n" else 1))]
+            if rest:
+                return
+            start = min(end + 1, len(body))
+        at = body.find(delimiter, end)
     if start is not None:
         yield body[start:]
 

@@ -19,11 +19,14 @@ _LIST: Final = re.compile(
     re.IGNORECASE,
 )
 # An address that opens a line, as in every MTA's list, and one that an MTA's transcript is about.
-_OPENING: Final = (
-    r"^[ \t<\"'(:*>\[-]{{0,12}}(?:[245]\d\d[ -])?(?:to:\s?|(?:original |failed |intended )?recipient:\s?"
-    r"|rcpt to:|(?:original |recipient )address:\s?)?<?{}"
+_OPENING: Final = re.compile(
+    r"^[ \t<\"'(:*>\[-]{0,12}(?:[245]\d\d[ -])?(?:to:\s?|(?:original |failed |intended )?recipient:\s?"
+    r"|rcpt to:|(?:original |recipient )address:\s?)?<?(" + returned.ADDRESS.pattern + r")",
+    re.MULTILINE | re.IGNORECASE,
 )
-_IN_TRANSCRIPT: Final = r"^[ \t]{{0,8}}(?:[245]\d\d[ -])?<?{}>?(?:\.\.\.|:[ \n])"
+_IN_TRANSCRIPT: Final = re.compile(
+    r"^[ \t]{0,8}(?:[245]\d\d[ -])?<?(" + returned.ADDRESS.pattern + r")(?:>?\.\.\.|>?:[ \n])", re.MULTILINE
+)
 # In a transcript of several, this opens what is about the next one.
 _NEXT: Final = re.compile(r"[ \t.]{0,8}while talking to|\d{3} \S{1,255} \(\w{1,10}\)\.\.\.|>>> ")
 # Whom to ask for help is not whom the mail was for.
@@ -58,8 +61,10 @@ def _candidates(message: mime.Part, words: str, returned_to: tuple[str, ...]) ->
     found = found or _others(plain, ours)
     known = {one.lower() for one in returned_to}
     if any(one.lower() in known for one in found):
-        return [one for one in found if one.lower() in known or _stands(one, _IN_TRANSCRIPT, words)]
-    return [one for one in found if _stands(one, _OPENING, words)] or found
+        known |= _standing(_IN_TRANSCRIPT, words)
+        return [one for one in found if one.lower() in known]
+    opening = _standing(_OPENING, words)
+    return [one for one in found if one.lower() in opening] or found
 
 
 def _others(text: str, ours: set[str]) -> list[str]:
@@ -70,9 +75,8 @@ def _others(text: str, ours: set[str]) -> list[str]:
     ]
 
 
-def _stands(address: str, where: str, words: str) -> bool:
-    pattern = where.format(re.escape(address))
-    return re.search(pattern, words, re.MULTILINE | re.IGNORECASE) is not None
+def _standing(where: re.Pattern[str], words: str) -> set[str]:
+    return {found.lower().rstrip(".").lstrip("'`") for found in where.findall(words)}
 
 
 def about(names: tuple[str, ...], words: str, alone: bool, others: frozenset[str] = frozenset()) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 from services.tracker import mime
 
 _MAX_MARKS: Final = 100
-_ADDRESS: Final = re.compile(
+ADDRESS: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{"
     r"|}~.\x80-\U0010ffff-]{1,64}@[A-Za-z0-9\x80-\U0010ffff-]{1,63}(?:\.[A-Za-z0-9\x80-\U0010ffff-]{1,63}){0,8}"
 )
@@ -52,7 +52,7 @@ _HEADER_SOON: Final = re.compile(
 
 def addresses(text: str) -> list[str]:
     """Return every address in the text once, in order, without its trailing full stop."""
-    found = (_TYPED.sub("", one.rstrip(".")) for one in _ADDRESS.findall(text[: mime.MAX_TEXT]))
+    found = (_TYPED.sub("", one.rstrip(".")) for one in ADDRESS.findall(text[: mime.MAX_TEXT]))
     return list(dict.fromkeys(one.lstrip("'`") for one in found))
 
 
