@@ -12,6 +12,29 @@ _EHLO: Final = (
 )
 
 
+@asynccontextmanager
+async def its_own(clients: "set[asyncio.Task[None]]", writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Count the running task among the clients for the length of the block, and close its connection."""
+    task = asyncio.current_task()
+    assert task is not None
+    clients.add(task)
+    try:
+        yield
+    finally:
+        clients.discard(task)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def end_all(clients: "set[asyncio.Task[None]]") -> None:
+    """End these tasks, and wait until they have."""
+    ended = list(clients)
+    for task in ended:
+        task.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
+
+
 class NextHop:
     """`delay` is how many seconds the reply to each message takes; it may be changed at any time.
 
@@ -24,6 +47,7 @@ class NextHop:
         self.mail_at: dict[str, float] = {}
         self.arrivals: list[float] = []
         self.copies: Counter[str] = Counter()
+        self._clients: set[asyncio.Task[None]] = set()
         self._prompt = asyncio.Event()
         self._delay = delay
 
@@ -34,6 +58,14 @@ class NextHop:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Speak with one client until it goes away."""
+        async with its_own(self._clients, writer):
+            await self._serve(reader, writer)
+
+    async def hang_up(self) -> None:
+        """End every conversation."""
+        await end_all(self._clients)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 hop.test\r\n")
         mail_at = 0.0
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -52,7 +84,6 @@ class NextHop:
                     break
                 else:
                     writer.write(b"250 2.0.0 ok\r\n")
-        writer.close()
 
     def _took(self, message: bytes, mail_at: float) -> None:
         start = message.index(b"Message-ID: ") + len(b"Message-ID: ")
@@ -78,3 +109,4 @@ async def a_next_hop(delay: float = 0.0) -> AsyncIterator[NextHop]:
         yield hop
     finally:
         server.close()
+        await hop.hang_up()

@@ -16,6 +16,7 @@ from typing import Any
 
 from deploy.local.ports import free_port
 from tests.chaos.ledger import Accepted, Verdict
+from tests.chaos.next_hop import end_all, its_own
 from tests.controls.world import ROOT
 
 CHAOS = ROOT.parent / "shared" / "testkit" / "mailworld" / "chaos_smtp.py"
@@ -98,13 +99,22 @@ class Tap:
     def __init__(self, target: int) -> None:
         self.port = 0
         self.heard = bytearray()
+        self._clients: set[asyncio.Task[None]] = set()
         self._target = target
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        with suppress(OSError):
-            theirs, ours = await asyncio.open_connection("127.0.0.1", self._target)
-            await asyncio.gather(self._copy(reader, ours, keep=True), self._copy(theirs, writer, keep=False))
+        async with its_own(self._clients, writer):
+            with suppress(OSError):
+                theirs, ours = await asyncio.open_connection("127.0.0.1", self._target)
+                async with its_own(self._clients, ours):
+                    await asyncio.gather(
+                        self._copy(reader, ours, keep=True), self._copy(theirs, writer, keep=False)
+                    )
+
+    async def hang_up(self) -> None:
+        """End every conversation."""
+        await end_all(self._clients)
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, keep: bool) -> None:
         with suppress(OSError):
@@ -126,3 +136,4 @@ async def a_tap(target: int) -> AsyncIterator[Tap]:
         yield tap
     finally:
         server.close()
+        await tap.hang_up()
