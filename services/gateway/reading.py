@@ -24,6 +24,7 @@ from services.gateway.errors import (
 
 PROGRESS_WITHIN: Final = 10.0
 WHOLE_WITHIN: Final = 30.0
+PIECE: Final = 64 * 1024
 LEAST_RATE: Final = 32 * 1024  # bytes a second that a large body must keep up with, over its whole length
 _EMPTY: Final = 1024
 
@@ -122,7 +123,7 @@ class Large:
                 await _invite(self._incoming)
             due = self._began_at + WHOLE_WITHIN + self._received / LEAST_RATE
             async with asyncio.timeout_at(min(due, self._clock() + PROGRESS_WITHIN)):
-                piece = await self._incoming.content.readany()
+                piece = await self._incoming.content.read(PIECE)
         self._received += len(piece)
         if self._received > self._limit:
             raise _too_large(self._limit)

@@ -20,7 +20,7 @@ from obstore.store import LocalStore, from_url
 from shared.runtime.content_files import Files
 
 logger = structlog.get_logger(__name__)
-STEP: Final = 512 * 1024  # bytes handed to the disk at a time
+STEP: Final = 256 * 1024  # bytes handed to the disk at a time
 PIECE: Final = 256 * 1024  # bytes read at a time
 _RETRIES: "Final[obstore.store.RetryConfig]" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 PART: Final = 5 * 1024 * 1024  # of a multipart upload: the least that S3 takes
@@ -90,7 +90,7 @@ class ContentStore:
         return Stored(source.size, source.digest.hexdigest())
 
     async def _stream_to_bucket(self, key: str, source: "_Source") -> None:
-        first = await source.take(PART)
+        first = b"".join(await source.take(PART))
         if len(first) < PART:  # one request instead of three
             source.digest.update(first)
             await obstore.put_async(self._store, key, first, use_multipart=False)
@@ -176,9 +176,10 @@ class _Source:
         self.digest = hashlib.sha256()  # fed by whoever writes, off the loop
         self.fault: Exception | None = None
 
-    async def take(self, enough: int) -> bytes:
-        """Return at least `enough` bytes, or what is left."""
-        taken, size = [], 0
+    async def take(self, enough: int) -> list[bytes]:
+        """Return chunks of at least `enough` bytes together, or what is left."""
+        taken: list[bytes] = []
+        size = 0
         try:
             async for chunk in self._chunks:
                 taken.append(chunk)
@@ -189,7 +190,7 @@ class _Source:
             self.fault = error
             raise
         self.size += size
-        return b"".join(taken)
+        return taken
 
 
 def _put_file(files: Files, key: str, data: bytes) -> None:
@@ -207,9 +208,10 @@ async def _stream_to_file(files: Files, key: str, source: _Source) -> None:
     upload = await asyncio.to_thread(files.begin)
     writing: asyncio.Task[None] | None = None
 
-    def write(step: bytes) -> None:
-        source.digest.update(step)
-        upload.write(step)
+    def write(step: list[bytes]) -> None:
+        whole = b"".join(step)  # each call of either gives up the interpreter and has to wait for it again
+        source.digest.update(whole)
+        upload.write(whole)
 
     try:
         while step := await source.take(STEP):
@@ -241,7 +243,7 @@ class _Parts:
     def __init__(self, first: bytes, source: _Source) -> None:
         self._first = first
         self._source = source
-        self._taking: asyncio.Task[bytes] | None = None
+        self._taking: asyncio.Task[list[bytes]] | None = None
         self._stopped = False
 
     def stop(self) -> None:
@@ -260,4 +262,4 @@ class _Parts:
                 await asyncio.wait({self._taking})
             if self._stopped or self._taking is None:
                 raise InterruptedError("the upload was cancelled")
-            step = self._taking.result()
+            step = b"".join(self._taking.result())

@@ -64,18 +64,19 @@ class Upload:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: BinaryIO = path.open("xb", buffering=0)
-        self._unlooked = 0
+        self._size = self._looked_at = 0
 
     def write(self, data: bytes) -> None:
         """Append. Raises: OSError."""
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        # One fsync at the end: flushing in between was measured to take twice as long in all.
-        self._unlooked += len(data)
-        if self._unlooked >= _LOOK_EVERY:
+        self._size += len(data)
+        if (fresh := self._size - self._looked_at) >= _LOOK_EVERY:
             require_room(self.path.parent)
-            self._unlooked = 0
+            # The kernel begins to write back and nobody waits for it: flushing here took twice as long in all.
+            os.posix_fadvise(self._file.fileno(), self._looked_at, fresh, os.POSIX_FADV_DONTNEED)
+            self._looked_at = self._size
 
     def settle(self) -> None:
         """Have all bytes on disk. Raises: OSError."""

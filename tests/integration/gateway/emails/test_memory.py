@@ -1,5 +1,6 @@
 """However large the files, the gateway's memory stays what it was."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import psutil
@@ -46,5 +47,23 @@ async def test_ten_files_of_50_mib_grow_the_gateway_by_20_mib_at_most(door: Door
             look()
     assert received == 50 * MIB
     assert max(seen) - before <= 20 * MIB
+    for kept in forms.kept(house.home / "content"):
+        kept.unlink()
+
+
+async def test_ten_clients_with_50_mib_at_once_grow_it_by_no_more(door: Door, house: House) -> None:
+    process = psutil.Process(house.pid)
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(process.memory_info().rss)
+
+    assert (await forms.post(door, _files(1, MIB, look))).status == 202
+    before = process.memory_info().rss
+    answers = await asyncio.gather(*[forms.post(door, _files(1, 50 * MIB, look)) for _ in range(10)])
+    assert {answer.status for answer in answers} == {202}
+    grown = max(seen) - before
+    print(f"RSS {before // MIB} MiB, grown by {grown / MIB:.1f} MiB")
+    assert grown <= 20 * MIB
     for kept in forms.kept(house.home / "content"):
         kept.unlink()
