@@ -89,11 +89,11 @@ def _by_fields(one: rfc3464.Recipient, words: str, status: rfc3464.Status, named
         for name in (other.final, other.original)
         if name
     ) - {one.final.lower(), one.original.lower()}
-    beside = prose.about((one.final, one.original), words, len(status.recipients) == 1, others)
+    alone = len(status.recipients) == 1
+    beside = prose.about((one.final, one.original), words, alone, others)
     action = one.action if one.action in rfc3464.ACTIONS else _BY_CLASS.get(one.status[:1], "failed")
-    return Finding(
-        one.final or address, address, action, verdict.judge(action, one.status, beside, one.diagnostic)
-    )
+    said = verdict.judge(action, one.status, beside, one.diagnostic, words if alone else "")
+    return Finding(one.final or address, address, action, said)
 
 
 def _by_words(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[Finding]:
@@ -104,7 +104,7 @@ def _by_words(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> l
     findings = []
     for one in recipients:
         about = prose.about((one,), words, alone, named - {one.lower()})
-        said = verdict.judge(action, "", about)
+        said = verdict.judge(action, "", about, dialogue=words if alone else "")
         if said.kind == "hard" and not said.code and not said.smtp_code and not _is_trusted(message):
             said = msgspec.structs.replace(said, kind="soft")  # words alone, and not a mail system's
         findings.append(Finding(one, one, "", said))

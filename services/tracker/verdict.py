@@ -39,18 +39,20 @@ class Verdict(msgspec.Struct, frozen=True):
     text: str
 
 
-def judge(action: str, status: str, words: str, diagnostic: str = "") -> Verdict:
+def judge(action: str, status: str, words: str, diagnostic: str = "", dialogue: str = "") -> Verdict:
     """Return the verdict on one recipient.
 
     `action` and `status` are RFC 3464's, empty where nobody gave one; `diagnostic` is what the remote server said,
-    `words` what the report says beside it. The best code is the diagnostic's, then the status, then the
+    `words` what the report says beside it, `dialogue` what else it shows of the session. The best code is the diagnostic's, then the status, then the
     reply code, then the words'.
     """
     diagnostic, words = _cut(diagnostic), _cut(words)
     said = diagnostic or words
     code = _best_code(diagnostic, status, words)
     smtp_code = reply_code(diagnostic) or reply_code(words)
-    kind = _kind(action, code, smtp_code, said if diagnostic else words, words)
+    kind = _kind(action, code, smtp_code, said, words)
+    if kind == "hard" and _gainsaid(code, _said(words), _said(_cut(dialogue))):
+        kind = "soft"
     category = _category(kind, code, smtp_code, said)
     return Verdict(kind, code, smtp_code, category, rfc3463.action_for(category), said[:500])
 
@@ -69,7 +71,7 @@ def _kind(action: str, code: str | None, smtp_code: int, said: str, words: str) 
         return action  # type: ignore[return-value]
     if code is None and not smtp_code and not said:
         return "soft" if action == "failed" else "unknown"
-    if is_hard(code, smtp_code, said) and not _gainsaid(code, _said(words)):
+    if is_hard(code, smtp_code, said):
         return "hard"
     if (
         code is not None
@@ -84,11 +86,11 @@ def _kind(action: str, code: str | None, smtp_code: int, said: str, words: str) 
 
 def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
     """Say whether this tells beyond doubt that the address, or its domain, does not exist."""
-    said = _said(text)
+    said = phrases.POLITE.sub(" ", _said(text))
     if (
         (code and code[0] != "5")
         or 400 <= smtp_code < 500
-        or phrases.SOMETHING_ELSE.search(phrases.POLITE.sub(" ", said))
+        or phrases.SOMETHING_ELSE.search(said)
         or phrases.LISTED.search(text.lower())
         or phrases.AFTER_DATA.search(said)
     ):
@@ -106,14 +108,15 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         return False
     if code is not None and not _VAGUE_CODES.fullmatch(code):
         return False
-    return says_no_such_user(text) or _says_no_such_host(said)
+    return bool(phrases.NO_SUCH_USER.search(said)) or _says_no_such_host(said)
 
 
-def _gainsaid(code: str | None, words: str) -> bool:
-    """Say whether the words beside a diagnostic tell that the recipient is there after all."""
-    return bool(phrases.FULL.search(words) or phrases.AFTER_DATA.search(words)) or (
-        (code or "")[2:] not in _HARD_CODES and bool(phrases.AT_DATA.search(words))
-    )
+def _gainsaid(code: str | None, words: str, dialogue: str) -> bool:
+    """Say whether what stands beside a diagnostic tells that the recipient is there after all."""
+    session = f"{words} {dialogue}"
+    if phrases.FULL.search(words) or phrases.AFTER_DATA.search(session):
+        return True
+    return (code or "")[2:] not in _HARD_CODES and phrases.AT_DATA.search(session) is not None
 
 
 def _says_no_such_host(said: str) -> bool:
