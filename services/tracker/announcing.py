@@ -59,7 +59,14 @@ _DELAYED: Final = re.compile(
     r"|gecik|遅延|遅れて|延迟|延遲|지연",
     re.IGNORECASE,
 )
-_DELAYED_SUBJECT: Final = re.compile(r"\bdelay|^warning", re.IGNORECASE)
+_DELAYED_SUBJECT: Final = re.compile(
+    r"\bdelay|^warning\W{1,4}(?:message|could not send|mail|your)", re.IGNORECASE
+)
+# Says so whatever else is said of fatal errors.
+_STILL_TRYING: Final = re.compile(
+    r"do(?:es)? not need to (?:re)?-?send|warning (?:message )?only|will be retried for \d|only a temporary failure report",
+    re.IGNORECASE,
+)
 _GIVEN_UP: Final = re.compile(
     r"gave up|giv(?:en|ing) up|have been failing|permanent|fatal|expired|too long"
     r"|could not be delivered (?:for|after|within)|retry (?:time(?:out)?|limit)[^.\n]{0,20}exceed"
@@ -99,6 +106,8 @@ def is_from_daemon(message: mime.Part) -> bool:
 def action(message: mime.Part, words: str) -> str:
     """Return RFC 3464's word for what the report says; empty where it says nothing of the kind."""
     subject = message.field("subject")
+    if _STILL_TRYING.search(words):
+        return "delayed"
     given_up = _GIVEN_UP.search(words)
     if not given_up and (_DELAYED.search(words) or _DELAYED_SUBJECT.search(subject)):
         return "delayed"

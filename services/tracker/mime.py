@@ -34,6 +34,8 @@ _MIME_PREAMBLE: Final = (
     b"This is a multi-part message in MIME format",
 )
 _CHARSET_ALIASES: Final = {"unknown-8bit": "latin-1", "x-unknown": "latin-1", "ansi_x3.110-1983": "latin-1"}
+_HIGH: Final = re.compile(rb"[\x80-\xff]")
+_HIGH_RUN: Final = re.compile(rb"[\x80-\xff]{2,}")
 # Charsets that 8-bit text without a declaration is likely in, and of which letters so many tenths are then to be.
 _LIKELY: Final = (
     ("euc_jp", ("\u3041", "\u30ff", 3)),
@@ -116,6 +118,9 @@ def decoded(data: bytes, charset: str) -> str:
 def _guessed(data: bytes) -> str:
     """Return 8-bit text that says no charset: by the letters that each of the likely ones would make it of."""
     sample = data[:4000]
+    high = len(_HIGH.findall(sample))
+    if sum(map(len, _HIGH_RUN.findall(sample))) * 10 < high * 8:  # letters of a Latin alphabet stand alone
+        return data.decode("latin-1")
     for name, letters in _LIKELY:
         try:
             text = sample.decode(name, "strict" if len(data) <= len(sample) else "ignore")

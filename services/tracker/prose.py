@@ -24,6 +24,10 @@ _OPENING: Final = re.compile(
     r"|rcpt to:|(?:original |recipient )address:\s?)?<?(" + returned.ADDRESS.pattern + r")",
     re.MULTILINE | re.IGNORECASE,
 )
+_ORIGINAL: Final = re.compile(
+    r"\boriginal(?:ly)? (?:address|recipient|addressed to)\s?:?\s{0,3}<?(" + returned.ADDRESS.pattern + ")",
+    re.IGNORECASE,
+)
 _IN_TRANSCRIPT: Final = re.compile(
     r"^[ \t]{0,8}(?:[245]\d\d[ -])?<?(" + returned.ADDRESS.pattern + r")(?:>?\.\.\.|>?:[ \n])", re.MULTILINE
 )
@@ -48,6 +52,11 @@ def recipients(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> 
     )
 
 
+def original(words: str) -> list[str]:
+    """Return the addresses a report calls the original ones, beside those of its own system."""
+    return list(dict.fromkeys(_ORIGINAL.findall(words)))
+
+
 def _candidates(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[str]:
     """Return whom the words may be about: not who reports, nor to whom, nor whom to ask for help."""
     ours = {
@@ -55,6 +64,8 @@ def _candidates(message: mime.Part, words: str, returned_to: tuple[str, ...]) ->
         for name in ("to", "from", "sender", "reply-to", "delivered-to", "return-path", "errors-to")
         for found in returned.addresses(message.field(name))
     }
+    ours |= {found.lower() for help_ in _HELP.findall(words) for found in returned.addresses(help_)}
+    ours -= {one.lower() for one in returned_to}
     plain = _HELP.sub(" ", words)
     listed = _LIST.search(plain)
     found = _others(plain[listed.end() :], ours) if listed else []

@@ -64,7 +64,7 @@ def recognise(message: mime.Part) -> Report | None:
 
 def _named(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> str | None:
     """Return whom a report on one recipient is about by its words, where that is one address."""
-    named = prose.recipients(message, words, returned_to)
+    named = prose.original(words) or prose.recipients(message, words, returned_to)
     return named[0] if len(named) == 1 else None
 
 

@@ -17,6 +17,7 @@ _ACTION: Final = re.compile(r"\s*([A-Za-z]{5,9})")
 _STATUS: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})")
 # An Internet address inside an X.400 one, in its printable letters (RFC 2156 4.1).
 _X400: Final = re.compile(r"(?:/|;|^)(?:DD[A:.]{0,2})?(?:RFC-?822|SMTP)=([^/;]{3,320})", re.IGNORECASE)
+_BRACKETED: Final = re.compile(r"<([^<>\s]{1,255}@[^<>\s]{1,255})>")
 _PRINTABLE: Final = re.compile(r"\(([apuqlr])\)", re.IGNORECASE)
 _SIGNS: Final = {"a": "@", "p": "%", "u": "_", "q": '"', "l": "(", "r": ")"}
 _IN_TEXT: Final = re.compile(r"^([ \t>|]{0,12})(?:Final|Original)-Recipient:", re.IGNORECASE | re.MULTILINE)
@@ -114,11 +115,12 @@ def address(value: str) -> str:
     kind, semicolon, rest = value.partition(";")
     if not semicolon:
         kind, rest = "", value
-    rest = rest.strip().strip("<>").strip()
+    inside = _BRACKETED.search(rest)
+    rest = inside[1] if inside else rest.strip().strip("<>").strip()
     if kind.strip().lower() == "utf-8":
         rest = _UTF8.sub(lambda found: chr(min(int(found[1], 16), 0x10FFFF)), rest)
-    elif "@" not in rest and (inside := _X400.search(rest)):
-        rest = _PRINTABLE.sub(lambda found: _SIGNS[found[1].lower()], inside[1])
+    elif "@" not in rest and (x400 := _X400.search(rest)):
+        rest = _PRINTABLE.sub(lambda found: _SIGNS[found[1].lower()], x400[1])
     elif "+" in rest and kind.strip().lower() == "rfc822":
         rest = rest.replace("+2B", "+").replace("+3D", "=") if _XTEXT.search(rest) else rest
     return rest[:320]

@@ -17,7 +17,9 @@ Class = Literal["delivered", "relayed", "expanded", "delayed", "hard", "soft", "
 MAX_TEXT: Final = 4000
 
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
-_REPLY: Final = re.compile(r"(?<![\d.:/-])([245][0-5]\d)(?=[ \-:,)\]]|$)(?!-\d)")
+_REPLY: Final = re.compile(
+    r"(?:(?<![\d.:/-])|(?<=CODE :))([245][0-5]\d)(?=[ \-:,)\]]|$)(?!-\d(?!\.\d{1,3}\.))", re.IGNORECASE
+)
 # What names things but says nothing: addresses, hosts in brackets, links.
 _NAMES: Final = re.compile(
     r"<[^<>\s]{1,320}>|https?://\S{1,2000}|[^\s<>@]{1,64}@[^\s<>@]{1,255}|\[[\d.:a-fA-F]{3,45}\]"
@@ -149,7 +151,10 @@ def _best_code(diagnostic: str, status: str, words: str) -> str | None:
     best = enhanced(diagnostic)
     if best is None or best.endswith(".0.0"):
         best = (status if status and not status.endswith(".0.0") else None) or best or status or None
-    return best or enhanced(words)
+    if best is None or best.endswith(".0.0"):
+        told = enhanced(words)
+        return told if told and (best is None or told[0] == best[0]) else best
+    return best
 
 
 def _as_reply(code: str | None) -> int:
