@@ -26,9 +26,9 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 async def dump(pool: asyncpg.Pool) -> AsyncIterator[str]:
-    """Yield one line for each email, archived event, content, reference to an object and suppression, in the order of keys."""
+    """Yield one line for each email, archived event, content, reference to an object, suppression and count."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        for name in ("emails", "events", "contents", "objects", "suppressions"):
+        for name in ("emails", "events", "contents", "objects", "suppressions", "counts"):
             async for found in connection.cursor(SQL[name], prefetch=1000):
                 yield f"{name} {_canonical(dict(found))}"
 

@@ -16,3 +16,19 @@ SELECT workspace, email_id, key FROM projector.objects ORDER BY email_id, worksp
 -- name: suppressions
 SELECT workspace, encode(hash, 'hex') AS hash, reason, email, address, detail, created_at
 FROM projector.suppressions WHERE reason IS NOT NULL ORDER BY workspace, hash
+
+-- name: counts
+-- What was added and taken away again leaves zeros.
+SELECT workspace, tag, at, account_id,
+    delivered, delayed, bounced, hard_bounced, soft_bounced, opened, clicked, read, replied, auto_replied,
+    complained, unsubscribed, machine_opened, machine_clicked, emails_accepted, emails_sent, emails_failed,
+    emails_suppressed, emails_delivered, emails_bounced, emails_opened, emails_clicked, emails_read,
+    emails_replied, emails_complained, emails_unsubscribed
+FROM projector.counts
+WHERE 0 <> ANY (ARRAY[
+    delivered, delayed, bounced, hard_bounced, soft_bounced, opened, clicked, read, replied, auto_replied,
+    complained, unsubscribed, machine_opened, machine_clicked, emails_accepted, emails_sent, emails_failed,
+    emails_suppressed, emails_delivered, emails_bounced, emails_opened, emails_clicked, emails_read,
+    emails_replied, emails_complained, emails_unsubscribed
+])
+ORDER BY workspace, tag, at, account_id

@@ -3,7 +3,8 @@
 First, what the log holds and the archive does not is archived, exactly as if it had just come. Then each email is
 locked, folded from its archived events and written where it differs. Nothing live is lost by that: an event is
 archived and folded in one transaction that holds the same lock, so what is not in the archive under our lock is
-folded by whoever archives it, after us, onto what we wrote. So each row is again the fold of its archive.
+folded by whoever archives it, after us, onto what we wrote. So each row is again the fold of its archive. At last
+the statistics are counted again.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from services.projector import archive, handlers, reach, reading, rows, store, suppressions
+from services.projector import archive, counts, handlers, reach, reading, rows, store, suppressions
 from shared.events import fold, record
 from shared.runtime import log as log_
 from shared.runtime import postgres
@@ -31,6 +32,7 @@ class Report(msgspec.Struct):
 
     `incomplete` emails have an archive that lacks their request, which the row knows, or that holds events newer
     software wrote: their rows are left alone.
+    `recounted` rows of the statistics were wrong.
     `unreadable` records of the log are of no known type or were refused before: they are in the dead letters.
     """
 
@@ -41,6 +43,7 @@ class Report(msgspec.Struct):
     incomplete: int = 0
     unreadable: int = 0
     suppressions: int = 0
+    recounted: int = 0
 
 
 async def rebuild(
@@ -64,6 +67,8 @@ async def rebuild(
     async for keys in _emails(pool, workspace):
         middle = len(keys) // 2
         await asyncio.gather(*(work.refold(half) for half in (keys[:middle], keys[middle:]) if half))
+    # After the rows: what live traffic counts from here on, it counts from right ones.
+    work.report.recounted = await counts.recount(pool, workspace)
     work.report.suppressions = await suppressions.rebuild(pool, log, workspace)
     return work.report
 

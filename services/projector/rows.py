@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.events import base, email, fold, record, status, submission
+from shared.events import base, email, fold, record, signal, status, submission
 from shared.mail import address
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
@@ -106,6 +106,14 @@ def decode_state(data: bytes) -> fold.State:
     return _states.decode(data)
 
 
+def readable_state(data: bytes) -> fold.State:
+    """Return the state a row holds, or that of an email of which nothing is known."""
+    try:
+        return _states.decode(data)
+    except msgspec.MsgspecError:
+        return fold.State()
+
+
 def decode_body(data: bytes) -> email.Body:
     """Return the body a row of the contents holds."""
     return _bodies.decode(data)
@@ -164,6 +172,15 @@ def body(records: Iterable[record.Record]) -> bytes | None:
         if isinstance(item.event, submission.Requested) and item.event.email.body is not None:
             return _encoder.encode(item.event.email.body)
     return None
+
+
+def messages(records: Iterable[record.Record]) -> dict[str, datetime]:
+    """Return the keys of the content store where what came back lies, byte by byte, and when it came."""
+    return {
+        clean(item.event.raw_key): item.event.occurred_at
+        for item in records
+        if isinstance(item.event, signal.Report) and item.event.raw_key is not None
+    }
 
 
 def objects(records: Iterable[record.Record]) -> list[str]:

@@ -14,8 +14,9 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from services.projector import archive, rows
+from services.projector import archive, counting, counts, rows
 from shared.events import fold, record, status, submission
+from shared.events.email import Email
 from shared.runtime import postgres
 
 SQL: Final = postgres.statements(Path(__file__).with_name("store.sql"))
@@ -88,13 +89,6 @@ async def lock_or_make(connection: Any, keys: Sequence[archive.Key]) -> Locked:
     return known
 
 
-def _readable(data: bytes) -> fold.State:
-    try:
-        return rows.decode_state(data)
-    except msgspec.MsgspecError:
-        return fold.State()
-
-
 class Batch:
     """The writes of one transaction, made by everybody in the same order."""
 
@@ -106,8 +100,11 @@ class Batch:
         self._advanced: list[rows.Head] = []
         self._bodies: list[tuple[str, str, bytes]] = []
         self._objects: list[tuple[str, str, str]] = []
+        self._messages: set[tuple[str, str, str]] = set()
         self._expiries: list[tuple[str, str, datetime]] = []
         self._stretches: Counter[int] = Counter()
+        self._counts = counting.Counts()
+        self._late: list[tuple[archive.Key, Email]] = []
 
     async def write_alone(self, lanes: list[rows.Lane]) -> set[int]:
         """Write a batch; raises asyncpg.UniqueViolationError when another writer is at the same emails."""
@@ -119,6 +116,7 @@ class Batch:
             if items:
                 fresh += items
                 self._fold(lane, items, known[place][1] if place in known else None)
+        await self._count_late()
         await self._copy("emails", rows.Row._fields, self._inserted)
         await self._copy("events", rows.ARCHIVED, rows.archived(fresh))
         await self._copy("contents", ("workspace", "email_id", "body"), self._bodies)
@@ -136,9 +134,13 @@ class Batch:
         # Rows made just now may have an archive, if they were lost: what is folded again changes nothing.
         history = await archive.read(self._connection, keys)
         for place, lane in enumerate(lanes):
-            state = _readable(known[place][1])
-            fold.fold(history.records[lane.workspace, lane.email_id], state)
-            self._note(lane, [item for item in lane.records if item.sequence in new], state)
+            fresh = [item for item in lane.records if item.sequence in new]
+            earlier = [item for item in history.records[keys[place]] if item.sequence not in new]
+            state = fold.fold(earlier, rows.readable_state(known[place][1]))
+            before = counting.of_state(state)
+            fold.fold(fresh, state)
+            self._count(lane, before, state, fresh if before else [*earlier, *fresh])
+            self._note(lane, fresh, state)
             self._replaced.append(rows.row(lane.workspace, lane.email_id, state))
         await self._run("insert_contents", self._bodies)
         await self._run("insert_objects", self._objects)
@@ -165,8 +167,11 @@ class Batch:
 
     def _fold(self, lane: rows.Lane, fresh: list[record.Record], known: bytes | None) -> None:
         state = fold.State() if known is None else rows.decode_state(known)
-        was_final = status.is_final(state)
+        was_final, before = status.is_final(state), counting.of_state(state)
         fold.fold(fresh, state)
+        self._count(lane, before, state, fresh)
+        if known is not None and not before and state.email is not None:
+            self._late.append(((lane.workspace, lane.email_id), state.email))
         requests = self._note(lane, fresh, state, was_final)
         if known is None:
             self._inserted.append(rows.row(lane.workspace, lane.email_id, state))
@@ -174,6 +179,22 @@ class Batch:
             self._replaced.append(rows.row(lane.workspace, lane.email_id, state))
         else:
             self._advanced.append(rows.head(lane.workspace, lane.email_id, state))
+
+    def _count(
+        self, lane: rows.Lane, before: list[counting.Fact], state: fold.State, fresh: list[record.Record]
+    ) -> None:
+        after = counting.of_state(state)
+        gone = [fact for fact in before if fact not in after]
+        come = [fact for fact in after if fact not in before]
+        self._counts.note(lane.workspace, state.email, gone, -1)
+        self._counts.note(lane.workspace, state.email, [*come, *counting.of_events(fresh)])
+
+    async def _count_late(self) -> None:
+        """Count what was archived before its email's request: nobody knew yet of which account it is."""
+        if self._late:
+            history = await archive.read(self._connection, [key for key, _ in self._late])
+            for key, sent in self._late:
+                self._counts.note(key[0], sent, counting.of_events(history.records[key]))
 
     def _note(
         self, lane: rows.Lane, fresh: list[record.Record], state: fold.State, was_final: bool = False
@@ -186,9 +207,14 @@ class Batch:
         if body is not None:
             self._bodies.append((lane.workspace, lane.email_id, body))
         self._objects += [(lane.workspace, lane.email_id, key) for key in rows.objects(requests)]
+        messages = rows.messages(fresh)
+        self._messages |= {(lane.workspace, lane.email_id, key) for key in messages}
         expires_at = rows.expiry(state, self._keep)
-        if fresh and expires_at is not None and (requests or not was_final):
+        if expires_at is not None and fresh and (requests or not was_final):
             self._expiries.append((lane.workspace, lane.email_id, expires_at))
+        if expires_at is not None and messages:  # what comes late is kept as long
+            last = max(messages.values()) + self._keep
+            self._expiries.append((lane.workspace, lane.email_id, max(expires_at, last)))
         return bool(requests)
 
     async def _finish(self) -> None:
@@ -196,7 +222,10 @@ class Batch:
             await self._connection.executemany(SQL["replace_row"], self._replaced)
         await self._run("advance_rows", self._advanced)
         await self._copy("expiries", rows.EXPIRY, self._expiries)
+        await self._run("insert_objects", sorted(self._messages))
         await self._run("count_emails", sorted(self._stretches.items()))
+        # Last, for everybody writes these rows: they are locked as short as can be.
+        await counts.add(self._connection, self._counts)
 
     async def _run(self, name: str, values: Sequence[Any]) -> None:
         if values:

@@ -15,7 +15,7 @@ from services.projector.settings import Settings
 from shared.runtime import postgres
 from tests.controls import runtime, servers
 
-_TABLES = "emails, events, contents, objects, expiries, stretches, suppressions"
+_TABLES = "emails, events, contents, objects, expiries, stretches, suppressions, counts"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.events import delivery, schedule, submission
+from shared.events import delivery, schedule, signal, submission
 from shared.events.base import EmailId, Event, EventId, WorkspaceId
 from shared.events.record import Record
 from tests.controls.emails import ACCOUNT, NOON, an_email
@@ -44,7 +44,8 @@ def mangled(records: list[Record], seed: int, *, copies: int = 3) -> Iterator[li
 def _life(dice: random.Random, number: int) -> Iterator[Record]:
     workspace = WorkspaceId(dice.choice(WORKSPACES))
     email_id = EmailId(str(uuid.UUID(int=dice.getrandbits(128), version=4)))
-    for event in _events(dice, NOON + timedelta(seconds=number)):
+    began = NOON + timedelta(seconds=number)
+    for event in itertools.chain(_events(dice, began), _signals(dice, began)):
         event_id = EventId(str(uuid.UUID(int=dice.getrandbits(128), version=4)))
         yield Record(workspace, email_id, event_id, event)
 
@@ -78,7 +79,7 @@ def _events(dice: random.Random, began: datetime) -> Iterator[Event]:
             claim_id=f"claim-{round_}",
             account_id=ACCOUNT,
         )
-        ending = dice.choice(("sent", "failed", "deferred", "deferred", "nothing"))
+        ending = dice.choice(("sent", "failed", "suppressed", "deferred", "deferred", "nothing"))
         results = tuple(delivery.RecipientResult(address=a, status=_result(dice, ending)) for a in set(to))
         said: dict[str, Any] = {"round": round_, "attempt": round_, "recipients": results}
         if ending == "deferred":
@@ -93,6 +94,9 @@ def _events(dice: random.Random, began: datetime) -> Iterator[Event]:
         elif ending == "sent":
             yield delivery.Sent(occurred_at=next(clock), **said)
             return
+        elif ending == "suppressed":
+            yield delivery.Suppressed(occurred_at=next(clock), reason=reason("suppressed"), **said)
+            return
         elif ending == "failed":
             yield delivery.Failed(occurred_at=next(clock), reason=reason("550"), **said)
             return
@@ -100,3 +104,34 @@ def _events(dice: random.Random, began: datetime) -> Iterator[Event]:
 
 def _result(dice: random.Random, ending: str) -> Any:
     return dice.choice(("sent", "deferred")) if ending == "deferred" else ending
+
+
+def _signals(dice: random.Random, began: datetime) -> Iterator[Event]:
+    """Yield what came back, soon and late, in no order: not all of it becomes a mail that was sent."""
+    raw_key = f"default/2026-11-24/in-{dice.getrandbits(64):x}"
+    for _ in range(dice.choice((0, 0, 1, 5))):
+        about: dict[str, Any] = {
+            "occurred_at": began + timedelta(minutes=dice.randrange(3000)),
+            "recipient": dice.choice((None, "user1@world.test")),
+        }
+        hit = {"machine": dice.random() < 0.5, "user_agent": "Mozilla/5.0"}
+        report = {"raw_key": raw_key}
+        yield dice.choice(
+            (
+                signal.Opened(**about, **hit),
+                signal.Clicked(**about, **hit, url="https://world.test/"),
+                signal.Delivered(**about, **report),
+                signal.Delayed(**about, **report, reason=reason("4.4.1")),
+                signal.Bounced(
+                    **about,
+                    **report,
+                    kind=dice.choice(("hard", "soft", "unknown")),
+                    reason=reason("5.1.1"),
+                ),
+                signal.Read(**about, **report),
+                signal.Replied(**about, **report, snippet="yes"),
+                signal.AutoReplied(**about, **report),
+                signal.Complained(**about, **report),
+                signal.Unsubscribed(**about),
+            )
+        )

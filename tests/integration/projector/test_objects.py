@@ -9,7 +9,7 @@ import pytest
 
 from services.bootstrap import database as bootstrap
 from services.projector import dump, expiry, orphans, rows, store
-from shared.events import delivery, email
+from shared.events import delivery, email, record, signal
 from shared.runtime.content import ContentStore
 from tests.controls.emails import a_record, a_request
 from tests.integration.projector.conftest import catch_up
@@ -91,6 +91,46 @@ async def test_nothing_goes_while_an_email_that_may_refer_to_it_is_not_projected
     assert await _left(content) == {"shared"}
 
 
+def _reply(email_id: str, key: str, *, days_ago: float, sequence: int) -> record.Record:
+    at = datetime.now(UTC) - timedelta(days=days_ago)
+    replied = signal.Replied(occurred_at=at, raw_key=f"{DAY}/{key}")
+    return a_record(replied, email_id=email_id, sequence=sequence)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_message_that_came_back_is_no_orphan_and_goes_with_its_email(
+    pool: asyncpg.Pool, content: ContentStore, together: bool
+) -> None:
+    await _stored(content, "in-1", days_ago=1.1)
+    email_id = await _ended(pool, days_ago=29, sequence=1)
+    two = [_reply(email_id, "in-1", days_ago=28.9, sequence=sequence) for sequence in (3, 4)]
+    for batch in [two] if together else [[one] for one in two]:
+        await store.project(pool, batch)
+    await catch_up(pool)
+    assert await orphans.Orphans(pool, content).sweep() == 0
+    await expiry.Sweeper(pool, content).sweep()
+    assert await _left(content) == {"in-1"}
+    await pool.execute("UPDATE projector.expiries SET expires_at = now() - interval '1 day'")
+    await expiry.Sweeper(pool, content).sweep()
+    assert await _left(content) == set()
+
+
+async def test_a_message_that_comes_when_the_content_has_gone_is_kept_as_long(
+    pool: asyncpg.Pool, content: ContentStore
+) -> None:
+    email_id = await _ended(pool, days_ago=40, sequence=1)
+    await catch_up(pool)
+    assert await expiry.Sweeper(pool, content).sweep() == 1
+    await _stored(content, "in-1")
+    await store.project(pool, [_reply(email_id, "in-1", days_ago=1, sequence=3)])
+    await catch_up(pool)
+    await expiry.Sweeper(pool, content).sweep()
+    assert await _left(content) == {"in-1"}
+    await pool.execute("UPDATE projector.expiries SET expires_at = expires_at - interval '30 days'")
+    await expiry.Sweeper(pool, content).sweep()
+    assert await _left(content) == set()
+
+
 async def test_what_no_email_refers_to_is_swept_after_a_day(
     pool: asyncpg.Pool, content: ContentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +158,7 @@ async def test_references_are_part_of_what_a_rebuild_is_compared_by(pool: asyncp
     assert await dump.digest(pool) == before
     await pool.execute("DELETE FROM projector.emails")
     await pool.execute("DELETE FROM projector.events")
+    await pool.execute("DELETE FROM projector.counts")
     await store.project(pool, [request])
     assert await dump.digest(pool) == before
 

@@ -1,0 +1,51 @@
+-- What happened to emails, counted by quarter hours: what statistics are summed up from.
+--
+-- A row for each account and tag; tag '' is all mail, and account '' all accounts (only with tag ''). The columns
+-- up to machine_clicks count events; the rest count emails, at the first moment of each.
+
+CREATE TABLE counts (
+    at timestamptz NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    tag text COLLATE "C" NOT NULL,
+    account_id text COLLATE "C" NOT NULL,
+    delivered integer NOT NULL DEFAULT 0,
+    delayed integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    hard_bounced integer NOT NULL DEFAULT 0,
+    soft_bounced integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    read integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    auto_replied integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    unsubscribed integer NOT NULL DEFAULT 0,
+    machine_opened integer NOT NULL DEFAULT 0,
+    machine_clicked integer NOT NULL DEFAULT 0,
+    emails_accepted integer NOT NULL DEFAULT 0,
+    emails_sent integer NOT NULL DEFAULT 0,
+    emails_failed integer NOT NULL DEFAULT 0,
+    emails_suppressed integer NOT NULL DEFAULT 0,
+    emails_delivered integer NOT NULL DEFAULT 0,
+    emails_bounced integer NOT NULL DEFAULT 0,
+    emails_opened integer NOT NULL DEFAULT 0,
+    emails_clicked integer NOT NULL DEFAULT 0,
+    emails_read integer NOT NULL DEFAULT 0,
+    emails_replied integer NOT NULL DEFAULT 0,
+    emails_complained integer NOT NULL DEFAULT 0,
+    emails_unsubscribed integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (workspace, tag, at, account_id)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+
+-- The feed: a workspace's events in the order of the log.
+CREATE INDEX events_by_sequence ON events (workspace, sequence);
+
+-- Exports: what came back, in the order of time. It knows nothing of the events that are far more.
+CREATE INDEX signals_by_time ON events (workspace, occurred_at, event_id)
+WHERE type IN (
+    'sendlog.email.delivered.v1', 'sendlog.email.delayed.v1', 'sendlog.email.bounced.v1',
+    'sendlog.email.opened.v1', 'sendlog.email.clicked.v1', 'sendlog.email.read.v1', 'sendlog.email.replied.v1',
+    'sendlog.email.complained.v1', 'sendlog.email.unsubscribed.v1'
+);
+
+GRANT SELECT ON counts TO sendlog_gateway;
