@@ -118,7 +118,9 @@ def _gainsaid(code: str | None, words: str, dialogue: str) -> bool:
     session = f"{words} {dialogue}"
     if phrases.FULL.search(words) or phrases.AFTER_DATA.search(session):
         return True
-    return (code or "")[2:] not in _HARD_CODES and phrases.AT_DATA.search(session) is not None
+    if (code or "")[2:] in _HARD_CODES:
+        return False
+    return bool(phrases.AT_DATA.search(session) or phrases.ASLEEP.search(session))
 
 
 def _says_no_such_host(said: str) -> bool:

@@ -90,7 +90,12 @@ def _judged(telling: Telling) -> list[Judged]:
     if isinstance(telling, dsn.Telling):
         findings = telling.report.findings
         return [
-            Judged(_class(one.verdict.kind), one.original or one.recipient, one.verdict.code, one.verdict.smtp_code)
+            Judged(
+                _class(one.verdict.kind),
+                one.original or one.recipient,
+                one.verdict.code,
+                one.verdict.smtp_code,
+            )
             for one in findings
         ]
     if isinstance(telling, complaint.Telling):
@@ -152,5 +157,3 @@ def suppressed(entry: Entry, raw: bytes) -> list[str]:
         gone = {(one.recipient or "").lower() for one in bad}
         return [one for one in hard if one not in gone]
     return sorted(hard)[: max(0, len(hard) - len(bad))]
-
-
