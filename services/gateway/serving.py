@@ -5,7 +5,6 @@ leaves as an error of the contract with the request's id; a fault of ours is log
 """
 
 import asyncio
-import os
 import re
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -17,6 +16,7 @@ from aiohttp import web
 from services.gateway import (
     authentication,
     envelope,
+    identifiers,
     json_body,
     metrics,
     path_parameters,
@@ -183,7 +183,7 @@ def explain(fault: Exception, route: Route | None, request_id: str) -> ApiError:
 def _request_id(given: str | None) -> str:
     if given is not None and _SANE_ID.fullmatch(given):
         return given
-    return os.urandom(16).hex()
+    return identifiers.request_id()
 
 
 def _query(incoming: web.BaseRequest, route: Route) -> object:

@@ -63,17 +63,17 @@ def of_token(tokens: Tokens, token: str) -> Handle | None:
 
 
 def message_id(tokens: Tokens, workspace: str, email_id: str, domain: str) -> str:
-    """Return the email's Message-ID: one for all attempts, with a MAC, in letters no server changes.
+    """Return the email's Message-ID, with a MAC. Nobody changes the letters of one: it would thread no reply.
 
     Raises: address.AddressError if the domain is none.
     """
-    token = tokens.sign("message-id", Pointer(workspace, email_id).encoded(), "local-part")
+    token = tokens.sign("message-id", Pointer(workspace, email_id).encoded())
     return f"<{token}@{address.ascii_domain(domain)}>"
 
 
 def of_message_id(tokens: Tokens, text: str) -> Pointer | None:
     """Return which email a Message-ID of ours belongs to, or None. Never raises."""
-    payload = tokens.verify("message-id", text.strip().strip("<>").rpartition("@")[0], "local-part")
+    payload = tokens.verify("message-id", text.strip().strip("<>").rpartition("@")[0])
     return None if payload is None else pointer(payload)
 
 
