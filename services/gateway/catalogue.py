@@ -93,9 +93,9 @@ def _body(content: dict[str, Any]) -> str:
 
 def _answer(content: dict[str, Any]) -> str:
     """Return what a success carries, in words."""
-    ((kind, told),) = content.items()
-    if kind != "application/json":
-        return f"a file, `{kind}`"
+    if "application/json" not in content:
+        return f"a file, {' or '.join(f'`{kind}`' for kind in content)}"
+    told = content["application/json"]
     return schema.in_words(told["schema"]["properties"]["data"])
 
 

@@ -168,10 +168,11 @@ def _successes(route: Route, schema_of: dict[int, Any]) -> dict[str, Any]:
 def _success(route: Route, schema_of: dict[int, Any]) -> dict[str, Any]:
     if route.produces is not None:
         schema: dict[str, Any] = {"type": "string", "format": "binary"}
+        kinds = (route.produces,) if isinstance(route.produces, str) else route.produces
         return {
             "description": route.summary,
             "headers": _refs("X-Request-Id", *_LIMITS, "Content-Disposition"),
-            "content": {route.produces: {"schema": schema}},
+            "content": {kind: {"schema": schema} for kind in kinds},
         }
     properties = {"success": {"const": True}, "data": schema_of[id(route.data)]}
     if route.meta is not None:

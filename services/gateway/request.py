@@ -30,6 +30,7 @@ from shared.runtime.suppressions import Suppressions
 from shared.runtime.tokens import Tokens
 
 BATCHES: Final = 2  # prepared side by side: more of them are only more memory
+EXPORTS: Final = 4  # at once: each holds a connection of the pool for as long as its reader takes
 
 
 class KeyUse(msgspec.Struct, frozen=True):
@@ -42,7 +43,8 @@ class KeyUse(msgspec.Struct, frozen=True):
 class Services:
     """The running parts a handler works with; `app.build` makes them.
 
-    `log_below_mark` is kept current by log_room; `batches` is held while a batch is prepared. `pool` opens no
+    `log_below_mark` is kept current by log_room; `batches` is held while a batch is prepared,
+    `exports` while what came back is exported. `pool` opens no
     connection until it is used, and every use may raise one of `postgres.UNAVAILABLE`.
     """
 
@@ -66,6 +68,7 @@ class Services:
     log_below_mark: bool = True
     estimates: Estimates = field(default_factory=Estimates)
     batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES))
+    exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTS))
 
     @property
     def log_has_room(self) -> bool:

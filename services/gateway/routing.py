@@ -25,7 +25,7 @@ class Route:
     is only documentation. A route with a `form` has a handler that reads `request.incoming` by itself, as
     multipart; the struct documents its text parts. In a query struct, a field that is a list or tuple may be repeated in the URL.
     With `upload` it reads a file of that content type. `also` is a second status of success.
-    `data` and `meta` are the types of the reply; a route that `produces` a content type replies with a
+    `data` and `meta` are the types of the reply; a route that `produces` a content type (or one of several) replies with a
     `Download` of it instead, and its `data` is bytes. `errors` are codes beyond those that follow from the rest.
     """
 
@@ -36,7 +36,7 @@ class Route:
     handler: Handler
     data: Any
     meta: Any = None
-    produces: str | None = None
+    produces: str | tuple[str, ...] | None = None
     status: int = 200
     also: int | None = None
     body: Any = None

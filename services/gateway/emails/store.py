@@ -74,7 +74,7 @@ async def find_with_events(pool: asyncpg.Pool, workspace: str, email_id: str) ->
     if state is None:
         return None
     archived = [row for row in rows if row["event_id"] is not None]
-    records = [_record(workspace, email_id, row) for row in archived]
+    records = [read_record(workspace, email_id, row) for row in archived]
     return Row(
         state,
         frozenset(row["event_id"] for row in archived),
@@ -82,7 +82,8 @@ async def find_with_events(pool: asyncpg.Pool, workspace: str, email_id: str) ->
     )
 
 
-def _record(workspace: str, email_id: str, row: asyncpg.Record) -> record.Record | None:
+def read_record(workspace: str, email_id: str, row: asyncpg.Record) -> record.Record | None:
+    """Return a row of the archive as a record; None where it cannot be read."""
     payload = row["payload"]
     data = payload.encode() if isinstance(payload, str) else payload
     try:

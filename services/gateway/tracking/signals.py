@@ -11,6 +11,7 @@ import msgspec
 
 from services.gateway.emails import timeline
 from shared.events import signal
+from shared.events.base import REGISTRY
 from shared.events.record import Record
 
 Kind = Literal[
@@ -44,13 +45,22 @@ class Signal(msgspec.Struct, frozen=True, rename="camel"):
     reason: str | None
 
 
-def shown(email_id: str, records: Iterable[Record]) -> list[Signal]:
+TYPES: Final[dict[str, tuple[str, ...]]] = {
+    word: tuple(full for full, known in REGISTRY.items() if known is kind) for kind, word in _KINDS.items()
+}
+
+
+def shown(records: Iterable[Record]) -> list[Signal]:
     """Return the email's signals, oldest first."""
-    return [
-        _shown(email_id, record.event_id, record.event, kind)
-        for record in timeline.once(records)
-        if isinstance(record.event, signal.Signal) and (kind := _KINDS.get(type(record.event)))
-    ]
+    return [told for record in timeline.once(records) if (told := one(record))]
+
+
+def one(record: Record) -> Signal | None:
+    """Return a record as a signal, if it is one that is told."""
+    event = record.event
+    if not isinstance(event, signal.Signal) or (kind := _KINDS.get(type(event))) is None:
+        return None
+    return _shown(record.email_id, record.event_id, event, kind)
 
 
 def _shown(email_id: str, event_id: str, event: signal.Signal, kind: Kind) -> Signal:

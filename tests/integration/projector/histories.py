@@ -114,8 +114,8 @@ def _signals(dice: random.Random, began: datetime) -> Iterator[Event]:
             "occurred_at": began + timedelta(minutes=dice.randrange(3000)),
             "recipient": dice.choice((None, "user1@world.test")),
         }
-        hit = {"machine": dice.random() < 0.5, "user_agent": "Mozilla/5.0"}
-        report = {"raw_key": raw_key}
+        hit: dict[str, Any] = {"machine": dice.random() < 0.5, "user_agent": "Mozilla/5.0"}
+        report: dict[str, Any] = {"raw_key": raw_key}
         yield dice.choice(
             (
                 signal.Opened(**about, **hit),

@@ -67,6 +67,8 @@ def _things(url: str, token: str) -> dict[str, dict[str, str]]:
     }
     return {
         "emails": {"id": email, "attachment_id": attachment},
+        "tracking": {"emailId": email},
+        "events": {},
         "accounts": {"id": make("/accounts", account)["id"]},
         "keys": {"id": make("/keys", {"name": "k", "permissions": ["email.send"]})["id"]},
         "templates": {
