@@ -72,7 +72,7 @@ def words_of(message: mime.Part) -> tuple[str, str]:
         ):
             texts.append(part.text())
         elif part.kind == "text/html":
-            html.append(_from_html(part.text()))
+            html.append(from_html(part.text()))
     whole = "\n\n".join(texts) if any(text.strip() for text in texts) else "\n\n".join(html)
     at = _where_returned(whole)
     return whole[:at], whole[at:]
@@ -91,7 +91,8 @@ def _where_returned(whole: str) -> int:
     return min(places, default=len(whole))
 
 
-def _from_html(html: str) -> str:
+def from_html(html: str) -> str:
+    """Return the text of an HTML body, a line for each block; scripts, styles and markup are left out."""
     text = re.sub(
         r"<(?:style|script)\b[^>]{0,2000}>.{0,100000}?</(?:style|script)>",
         " ",

@@ -45,16 +45,32 @@ def recognise(message: mime.Part) -> Telling | None:
     sender = (
         returned.addresses(message.field("from")) or returned.addresses(message.field("reply-to")) or [""]
     )[0]
-    words, _ = returned.words_of(message)
     referred = _ID.findall(message.field("in-reply-to")) + _ID.findall(message.field("references"))[::-1]
     return Telling(
         from_address=sender,
         subject=message.field("subject")[:_MAX_SUBJECT],
-        text=words,
+        text=_text(message),
         message_id=message.field("message-id").strip()[:_MAX_SUBJECT],
         message_ids=tuple(dict.fromkeys(referred)),
         automatic=rfc3834.reason(message),
     )
+
+
+def _text(message: mime.Part) -> str:
+    """Return what is written in the message itself: its first plain text that says anything, else its HTML."""
+    html = ""
+    parts = [message]
+    while parts:
+        part = parts.pop(0)
+        if part.kind.startswith("multipart/") and part.parts:
+            parts = [*part.parts, *parts]
+        elif part.field("content-disposition").lower().startswith("attachment"):
+            continue
+        elif part.kind == "text/plain" and (text := part.text()).strip():
+            return text
+        elif part.kind == "text/html":
+            html = html or part.text()
+    return returned.from_html(quoting.own_html(html)) if html else ""
 
 
 def _automatic(reply: signal.Replied, reason: str) -> signal.AutoReplied:
