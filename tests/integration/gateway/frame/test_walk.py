@@ -76,6 +76,7 @@ async def test_another_workspaces_ids_are_as_unknown_as_ids_that_never_were(
         "accounts": account,
         "keys": key,
         "emails": email,
+        "tracking": email,
         "templates": template,
         "suppressions": suppressed,
     }
