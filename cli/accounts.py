@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cli import command, moment, signing
+from cli import command, linking, moment, signing
 from cli.command import Commands, Context, given
 from cli.failure import NO, OK, USAGE, Failure
 from cli.terminal import Terminal, clean
@@ -58,6 +58,7 @@ def _add_fields(parser: argparse.ArgumentParser, *, new: bool) -> None:
         "--ambiguity", choices=("at_least_once", "at_most_once"), help="when an answer is lost"
     )
     parser.add_argument("--return-path-domain", metavar="DOMAIN")
+    linking.add_fields(parser, new=new)
     parser.add_argument("--default", action="store_true", help="make it the workspace's default")
     if not new:
         parser.add_argument(
@@ -153,6 +154,8 @@ async def add(context: Context) -> None:
 async def edit(context: Context) -> None:
     """Change an account."""
     body = _fields(context.arguments)
+    if context.arguments.unlink_imap:
+        body["imap"] = None
     if context.arguments.enable and context.arguments.disable:
         raise Failure("give --enable or --disable, not both", USAGE)
     if context.arguments.enable or context.arguments.disable:
@@ -183,6 +186,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
         limits=limits or None,
         ambiguity=arguments.ambiguity,
         return_path_domain=arguments.return_path_domain,
+        imap=linking.fields(arguments, _read),
         default=arguments.default or None,
     )
 
@@ -241,6 +245,7 @@ def _tell(context: Context, account: dict[str, Any]) -> None:
             ("Ambiguity", account["ambiguity"]),
             ("Tracking", ", ".join(tracking) or "none"),
             ("Return path", clean(account["return_path_domain"] or "")),
+            ("Mailbox", linking.shown(account)),
             ("Created", moment.shown(account["created_at"])),
             ("Changed", moment.shown(account["updated_at"])),
         ]
@@ -263,7 +268,8 @@ async def verify(context: Context) -> int:
         context.terminal.say_json(answer.data)
     else:
         tell_checks(answer.data, context.terminal)
-    return OK if answer.data["ok"] else NO
+    mailbox = answer.data.get("imap")
+    return OK if answer.data["ok"] and (mailbox is None or mailbox["ok"]) else NO
 
 
 def tell_checks(report: dict[str, Any], terminal: Terminal) -> None:
@@ -273,4 +279,5 @@ def tell_checks(report: dict[str, Any], terminal: Terminal) -> None:
         word = "ok" if check["ok"] else "no" if report["ok"] else "FAIL"
         said = "" if check["message"] == "ok" else f": {clean(check['message'])}"
         terminal.say(f"{terminal.status(word, 4)}  {clean(check['name'])}{said}")
+    linking.tell_checks(report, terminal)
     signing.tell_checks(report, terminal)

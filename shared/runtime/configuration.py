@@ -99,6 +99,19 @@ class Smtp(msgspec.Struct, frozen=True, kw_only=True):
     tls_ca: str | None = None
 
 
+class Imap(msgspec.Struct, frozen=True, kw_only=True):
+    """The mailbox in which an account's replies and reports arrive. `secret` is sealed, as for SMTP."""
+
+    host: str
+    port: int
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    auth: Literal["password", "xoauth2"] = "password"
+    username: str
+    secret: str
+    mailbox: str = "INBOX"
+    tls_ca: str | None = None
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """An SMTP account of a workspace: the next hop, who may send through it, and how fast."""
 
@@ -112,6 +125,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     ambiguity: Literal["at_least_once", "at_most_once"] = "at_least_once"
     tracking: Tracking = Tracking()
     return_path_domain: str | None = None
+    imap: Imap | None = None
     disabled: bool = False
     created_at: datetime
     updated_at: datetime

@@ -64,6 +64,7 @@ TEMPLATES: Final = "templates"
 TEMPLATE_VERSIONS: Final = "template_versions"
 SUPPRESSIONS: Final = "suppressions"
 IMPORTS: Final = "suppression_imports"
+IMAP_PLACES: Final = "imap_places"
 BUCKETS: Final = (
     KEYS,
     KEY_USES,
@@ -73,6 +74,7 @@ BUCKETS: Final = (
     LIMITS,
     SUPPRESSIONS,
     IMPORTS,
+    IMAP_PLACES,
     TEMPLATES,
     TEMPLATE_VERSIONS,
 )

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from services.gateway.accounts import dkim_keys
+from services.gateway.accounts import dkim_keys, linking
 from services.gateway.accounts.fields import AccountChange, NewAccount, Sender
 from services.gateway.errors import Problem
 from shared.mail import address, header
@@ -48,7 +48,7 @@ def changed(
     account: Account, wanted: AccountChange, seal: Seal, now: datetime
 ) -> tuple[Account, list[Problem]]:
     """Return the account with the change applied, and why it cannot be had if so."""
-    problems = list(_not_yet(wanted))
+    problems: list[Problem] = []
     identities = account.identities
     if wanted.identities is not UNSET:
         identities = tuple(_identities(wanted.identities, account.identities, problems))
@@ -56,6 +56,7 @@ def changed(
         account,
         **_given(wanted, "name", "ambiguity", "return_path_domain", "disabled"),
         smtp=_smtp(account.smtp, wanted, seal, problems),
+        imap=linking.linked(account.imap, wanted.imap, seal, problems),
         identities=identities,
         limits=_merged(account.limits, wanted.limits),
         tracking=_merged(account.tracking, wanted.tracking),
@@ -64,11 +65,6 @@ def changed(
     problems += _unusable(fresh)
     problems += dkim_keys.problems(fresh)
     return fresh, problems
-
-
-def _not_yet(wanted: AccountChange) -> Iterator[Problem]:
-    if wanted.imap is not UNSET:
-        yield Problem("$.imap", "linked IMAP mailboxes are not supported yet")
 
 
 def _tls(wanted: NewAccount) -> Any:
@@ -124,6 +120,11 @@ def _unusable(account: Account) -> Iterator[Problem]:
         yield Problem("$.password", f"is required when auth is {smtp.auth}")
     if smtp.tls_ca is not None and (problem := _ca_problem(smtp.tls_ca)):
         yield Problem("$.tls_ca", problem)
+    if account.imap is not None:
+        if problem := host_problem(account.imap.host):
+            yield Problem("$.imap.host", problem)
+        if account.imap.tls_ca is not None and (problem := _ca_problem(account.imap.tls_ca)):
+            yield Problem("$.imap.tls_ca", problem)
     if account.return_path_domain and (problem := _domain_problem(account.return_path_domain)):
         yield Problem("$.return_path_domain", problem)
 

@@ -1,7 +1,7 @@
 """Owns the shapes of /accounts as clients write and read them; secrets are in what they write only."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from shared.events.email import Tracking
 from shared.mail import dkim
 from shared.runtime import signing
-from shared.runtime.configuration import Account, DkimKey, Identity, Limits
+from shared.runtime.configuration import Account, DkimKey, Identity, Imap, Limits
 
 Line: TypeAlias = Annotated[
     str,
@@ -31,6 +31,16 @@ Tls: TypeAlias = Literal["implicit", "starttls", "none"]
 Auth: TypeAlias = Literal["password", "xoauth2", "none"]
 Ambiguity: TypeAlias = Literal["at_least_once", "at_most_once"]
 Algorithm: TypeAlias = Literal["rsa", "ed25519"]
+MailboxName: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"\A[\x20-\x7e]+\Z",
+        description="as IMAP names it: ASCII, other letters in modified UTF-7",
+    ),
+]
+ImapAuth: TypeAlias = Literal["password", "xoauth2"]
 Dns: TypeAlias = Literal["ok", "missing", "different", "unreachable"]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 
@@ -65,6 +75,23 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     read: bool | UnsetType = UNSET
 
 
+class Mailbox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The IMAP mailbox in which replies and reports arrive; what is absent stays, or has its default at first.
+
+    `port` defaults to 993, or 143 without implicit TLS. The mailbox is only read: nothing is marked or moved.
+    """
+
+    host: Host | UnsetType = UNSET
+    port: Port | UnsetType = UNSET
+    tls: Tls | UnsetType = UNSET
+    auth: ImapAuth | UnsetType = UNSET
+    username: Line | UnsetType = UNSET
+    password: Secret | UnsetType = UNSET
+    secret: Secret | UnsetType = UNSET
+    mailbox: MailboxName | UnsetType = UNSET
+    tls_ca: Pem | UnsetType | None = UNSET
+
+
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is absent stays. `password` and `secret` are two names of one thing."""
 
@@ -84,7 +111,7 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     return_path_domain: Host | UnsetType | None = UNSET
     disabled: bool | UnsetType = UNSET
     default: bool | UnsetType = UNSET
-    imap: Any = UNSET
+    imap: Mailbox | UnsetType | None = UNSET
 
 
 class NewAccount(AccountChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,6 +143,18 @@ class IdentityShown(msgspec.Struct, frozen=True, kw_only=True):
     dkim: list[DkimShown]
 
 
+class MailboxShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A linked IMAP mailbox; its secret is never shown."""
+
+    host: str
+    port: int
+    tls: Tls
+    auth: ImapAuth
+    username: str
+    mailbox: str
+    tls_ca: str | None
+
+
 class AccountShown(msgspec.Struct, frozen=True, kw_only=True):
     """An SMTP account as it is; of its secret only whether there is one."""
 
@@ -133,6 +172,7 @@ class AccountShown(msgspec.Struct, frozen=True, kw_only=True):
     ambiguity: Ambiguity
     tracking: Tracking
     return_path_domain: str | None
+    imap: MailboxShown | None
     disabled: bool
     default: bool
     created_at: datetime
@@ -156,12 +196,23 @@ class DkimCheck(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class MailboxVerified(msgspec.Struct, frozen=True):
+    """What a real connection to the linked mailbox found; `ok` says whether it can be read."""
+
+    ok: bool
+    checks: list[Check]
+
+
 class Verified(msgspec.Struct, frozen=True):
-    """What a real connection found; `ok` says whether mail can be sent, `dkim` whether its signatures hold."""
+    """What a real connection found; `ok` says whether mail can be sent, `dkim` whether its signatures hold.
+
+    `imap` is null when no mailbox is linked.
+    """
 
     ok: bool
     checks: list[Check]
     dkim: list[DkimCheck] = []
+    imap: MailboxVerified | None = None
 
 
 def shown(account: Account, default_id: str | None) -> AccountShown:
@@ -182,10 +233,23 @@ def shown(account: Account, default_id: str | None) -> AccountShown:
         ambiguity=account.ambiguity,
         tracking=account.tracking,
         return_path_domain=account.return_path_domain,
+        imap=_mailbox(account.imap) if account.imap else None,
         disabled=account.disabled,
         default=account.id == default_id,
         created_at=account.created_at,
         updated_at=account.updated_at,
+    )
+
+
+def _mailbox(imap: Imap) -> MailboxShown:
+    return MailboxShown(
+        host=imap.host,
+        port=imap.port,
+        tls=imap.tls,
+        auth=imap.auth,
+        username=imap.username,
+        mailbox=imap.mailbox,
+        tls_ca=imap.tls_ca,
     )
 
 

@@ -21,6 +21,7 @@ from shared.runtime import buckets, outgoing
 from shared.runtime.configuration import Account, DkimKey, Workspace, account_key
 
 VERIFY_SUBJECT: Final = "verify.accounts"
+VERIFY_IMAP_SUBJECT: Final = "verify.mailboxes"
 VERIFY_WITHIN: Final = 45.0
 MAX_ACCOUNTS: Final = 1000
 
@@ -88,14 +89,30 @@ async def remove(request: Request) -> Reply:
 
 
 async def verify(request: Request) -> Reply:
-    """Have a dispatcher connect for real, for only it talks SMTP, ask DNS meanwhile, and return what they found."""
+    """Have a dispatcher and a tracker connect for real, ask DNS meanwhile, and return what they found."""
     _, account = await _load(request)
     asked = asyncio.create_task(dns_records.check(account.dkim_keys, request.services.nameservers))
+    read = asyncio.create_task(_mailbox(request, account))
     try:
         report = await _connected(request, account)
-        return Reply(msgspec.structs.replace(report, dkim=await asked))
+        return Reply(msgspec.structs.replace(report, dkim=await asked, imap=await read))
     finally:
         asked.cancel()
+        read.cancel()
+
+
+async def _mailbox(request: Request, account: Account) -> fields.MailboxVerified | None:
+    if account.imap is None:
+        return None
+    question = {"workspace": request.workspace, "account_id": account.id}
+    try:
+        answer = await request.services.client.request(
+            VERIFY_IMAP_SUBJECT, msgspec.json.encode(question), timeout=VERIFY_WITHIN
+        )
+        return msgspec.json.decode(answer.data, type=fields.MailboxVerified)
+    except (nats.errors.Error, TimeoutError, OSError):
+        silent = fields.Check("tracker", False, "no tracker answered; it is what reads linked mailboxes")
+        return fields.MailboxVerified(False, [silent])
 
 
 async def _connected(request: Request, account: Account) -> fields.Verified:
@@ -142,16 +159,25 @@ async def _with_keys(
 
 async def _refuse(request: Request, account: Account, problems: list[Problem]) -> None:
     """Raise all problems, with where the host leads among them. Raises: ApiError."""
-    if decisions.is_literal(account.smtp.host):
-        # An address needs no resolver; a name is checked when a dispatcher connects, and only then.
-        try:
-            await outgoing.resolve(account.smtp.host, account.smtp.port, request.services.allowed)
-        except outgoing.RefusedAddress as refused:
-            problems = [*problems, Problem("$.host", str(refused))]
-        except socket.gaierror:
-            problems = [*problems, Problem("$.host", "is neither a host name nor an address")]
+    places = [("$.host", account.smtp.host, account.smtp.port)]
+    if account.imap is not None:
+        places.append(("$.imap.host", account.imap.host, account.imap.port))
+    for path, host, port in places:
+        problems = [*problems, *await _misled(path, host, port, request.services.allowed)]
     if problems:
         raise invalid(problems)
+
+
+async def _misled(path: str, host: str, port: int, allowed: outgoing.Networks) -> list[Problem]:
+    if not decisions.is_literal(host):
+        return []  # an address needs no resolver; a name is checked when somebody connects, and only then
+    try:
+        await outgoing.resolve(host, port, allowed)
+    except outgoing.RefusedAddress as refused:
+        return [Problem(path, str(refused))]
+    except socket.gaierror:
+        return [Problem(path, "is neither a host name nor an address")]
+    return []
 
 
 async def _default_id(request: Request) -> str | None:

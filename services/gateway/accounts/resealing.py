@@ -22,10 +22,13 @@ def resealed(account: Account, ring: Keyring) -> Account:
     smtp = account.smtp
     if smtp.secret is not None:
         smtp = msgspec.structs.replace(smtp, secret=anew(smtp.secret))
+    imap = account.imap
+    if imap is not None:
+        imap = msgspec.structs.replace(imap, secret=anew(imap.secret))
     keys = tuple(key_anew(key) for key in account.dkim_keys)
-    return msgspec.structs.replace(account, smtp=smtp, dkim_keys=keys)
+    return msgspec.structs.replace(account, smtp=smtp, imap=imap, dkim_keys=keys)
 
 
 def _secrets(account: Account) -> list[str]:
-    found = [key.secret for key in account.dkim_keys]
-    return found if account.smtp.secret is None else [account.smtp.secret, *found]
+    found = [account.smtp.secret, account.imap.secret if account.imap else None]
+    return [*filter(None, found), *(key.secret for key in account.dkim_keys)]

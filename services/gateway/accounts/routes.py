@@ -49,7 +49,8 @@ ROUTES: Final = (
         path="/accounts/{id}",
         permission=_WRITE,
         summary="Change an SMTP account",
-        description="What is absent stays, also inside `limits` and `tracking`; `identities` are replaced, "
+        description="What is absent stays, also inside `limits`, `tracking` and `imap` (null unlinks the mailbox); "
+        "`identities` are replaced, "
         "each keeping its `dkim` unless it says another.",
         handler=handlers.change,
         body=fields.AccountChange,
@@ -72,7 +73,7 @@ ROUTES: Final = (
         permission=_WRITE,
         summary="Connect to the account's server for real",
         description="Reports step by step and capability by capability what was found, and what DNS shows of "
-        "each DKIM key.",
+        "each DKIM key; the same of the linked mailbox under `imap`.",
         handler=handlers.verify,
         data=fields.Verified,
         tag=_TAG,

@@ -104,6 +104,33 @@ async def test_an_account_that_works_is_a_yes(api: StubApi, cli: CommandLine) ->
     assert await cli("accounts", "verify", ID) == (0, "ok    connect\nno    dsn: not offered\n", "")
 
 
+async def test_a_mailbox_is_linked_and_unlinked(api: StubApi, cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    api.answer("GET", f"/accounts/{ID}", ACCOUNT)
+    linked = {
+        "host": "imap.example.com",
+        "port": 993,
+        "tls": "implicit",
+        "username": "me",
+        "mailbox": "INBOX",
+    }
+    api.answer("PATCH", f"/accounts/{ID}", ACCOUNT | {"imap": linked})
+    words = ["--imap-host", "imap.example.com", "--imap-username", "me"]
+    said = await cli("accounts", "edit", ID, *words, "--imap-password-file", str(tmp_path / "secret"))
+    wanted = {"host": "imap.example.com", "username": "me", "password": "s3cret"}
+    assert api.asked[1].body == {"imap": wanted}
+    assert "Mailbox     INBOX of me at imap.example.com:993, TLS implicit" in said.out
+    await cli("accounts", "edit", ID, "--unlink-imap")
+    assert api.asked[3].body == {"imap": None}
+
+
+async def test_a_mailbox_that_cannot_be_read_is_a_no(api: StubApi, cli: CommandLine) -> None:
+    api.answer("GET", f"/accounts/{ID}", ACCOUNT)
+    imap = {"ok": False, "checks": [{"name": "login", "ok": False, "message": "refused"}]}
+    api.answer("POST", f"/accounts/{ID}/verify", {"ok": True, "checks": [], "imap": imap})
+    assert await cli("accounts", "verify", ID) == (1, "FAIL  imap login: refused\n", "")
+
+
 async def test_an_account_that_does_not_work_is_a_no(api: StubApi, cli: CommandLine) -> None:
     api.answer("GET", f"/accounts/{ID}", ACCOUNT)
     checks = [{"name": "connect", "ok": False, "message": "refused"}]

@@ -9,7 +9,7 @@ import pytest
 
 from services.gateway.accounts import resealing
 from shared.runtime import keyring
-from shared.runtime.configuration import Account, DkimKey, Identity, Smtp
+from shared.runtime.configuration import Account, DkimKey, Identity, Imap, Smtp
 from shared.runtime.keyring import Keyring
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -31,6 +31,7 @@ def account(ring: Keyring) -> Account:
     return Account(
         id="a", workspace="default", name="a", identities=(Identity(address="a@example.com", dkim=("rsa",)),),
         smtp=Smtp(host="smtp.example.com", port=25, auth="password", username="u", secret=sealed("smtp")),
+        imap=Imap(host="imap.example.com", port=993, username="u", secret=sealed("imap")),
         dkim_keys=(key,), created_at=AT, updated_at=AT,
     )  # fmt: skip
 
@@ -45,6 +46,8 @@ def test_after_sealing_anew_the_old_key_can_be_dropped(place: Path) -> None:
     ring = keyring.load(place)
     assert after.smtp.secret is not None
     assert ring.open(after.smtp.secret, "default", "a") == "smtp"
+    assert after.imap is not None
+    assert ring.open(after.imap.secret, "default", "a") == "imap"
     assert ring.open(after.dkim_keys[0].secret, "default", "a") == "dkim"
 
 
@@ -52,7 +55,7 @@ def test_nothing_but_the_seals_is_changed(place: Path) -> None:
     before = account(keyring.load(place))
     keyring.rotate(place)
     after = resealing.resealed(before, keyring.load(place))
-    restored = msgspec.structs.replace(after, smtp=before.smtp, dkim_keys=before.dkim_keys)
+    restored = msgspec.structs.replace(after, smtp=before.smtp, imap=before.imap, dkim_keys=before.dkim_keys)
     assert restored == before
     assert msgspec.structs.replace(after.smtp, secret=before.smtp.secret) == before.smtp
 

@@ -38,7 +38,7 @@ async def test_an_account_is_shown_as_it_was_opened_and_never_with_its_secret(cl
         "limits": {"connections": 10, "per_second": 5, "per_minute": None, "per_hour": None, "per_day": None},
         "ambiguity": "at_least_once",
         "tracking": {"opens": True, "clicks": True, "delivery": True, "read": False},
-        "return_path_domain": None, "disabled": False, "default": True, "created_at": 0, "updated_at": 0,
+        "return_path_domain": None, "imap": None, "disabled": False, "default": True, "created_at": 0, "updated_at": 0,
     }  # fmt: skip
     read = await client.ask("GET", f"/accounts/{made.data['id']}")
     assert read.data == made.data
@@ -128,7 +128,7 @@ async def test_every_problem_of_an_account_is_told(client: Client) -> None:
         "$.colour": "is not a field of this request",
     }
     imap = await client.ask("POST", "/accounts", ACCOUNT | {"imap": {"host": "x"}, "host": "a b"})
-    assert list(imap.problems) == ["$.imap", "$.host"]
+    assert list(imap.problems) == ["$.imap.username", "$.imap.password", "$.host"]
 
 
 async def test_the_first_account_is_the_default_until_another_is(client: Client) -> None:
@@ -195,7 +195,7 @@ async def test_verify_asks_a_dispatcher_and_passes_on_what_it_found(
     await replicas.client.subscribe("verify.accounts", queue="dispatcher", cb=dispatcher)
     await replicas.client.flush()
     answer = await verified(client)
-    assert (answer.status, answer.data) == (200, {**report, "dkim": []})
+    assert (answer.status, answer.data) == (200, {**report, "dkim": [], "imap": None})
     (account,) = (await client.ask("GET", "/accounts")).data
     assert questions == [{"workspace": "default", "account_id": account["id"]}]
 

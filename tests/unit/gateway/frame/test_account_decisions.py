@@ -7,7 +7,7 @@ import pytest
 
 from services.gateway import validation
 from services.gateway.accounts import decisions, fields
-from shared.runtime.configuration import Account, Identity
+from shared.runtime.configuration import Account, Identity, Imap
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 GOOD: dict[str, Any] = {
@@ -16,6 +16,9 @@ GOOD: dict[str, Any] = {
     "port": 587,
     "identities": [{"address": "hello@example.com"}],
 }
+
+
+LINKED: dict[str, Any] = {"host": "imap.example.com", "username": "replies", "password": "p"}
 
 
 def opened(**given: Any) -> tuple[Account, dict[str, str]]:
@@ -54,7 +57,10 @@ def test_port_465_means_implicit_tls_unless_said_otherwise() -> None:
         ({"auth": "xoauth2", "secret": "t"}, "$.username"),
         ({"username": "u"}, "$.auth"),
         ({"username": "u", "password": "p", "secret": "s"}, "$.secret"),
-        ({"imap": {}}, "$.imap"),
+        ({"imap": LINKED | {"secret": "s"}}, "$.imap.secret"),
+        ({"imap": LINKED | {"host": "imap..example.com"}}, "$.imap.host"),
+        ({"imap": LINKED | {"tls_ca": "junk"}}, "$.imap.tls_ca"),
+        ({"imap": {"host": "imap.example.com", "username": "u"}}, "$.imap.password"),
         ({"tls_ca": "junk"}, "$.tls_ca"),
         ({"tls_ca": "\U000c52d4"}, "$.tls_ca"),
         ({"tls_ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "$.tls_ca"),
@@ -80,8 +86,8 @@ def test_what_could_not_be_sent_through_is_refused_by_its_path(
 
 
 def test_all_problems_are_told_at_once() -> None:
-    _, problems = opened(host="a b", auth="password", imap=1, tls_ca="x")
-    assert list(problems) == ["$.imap", "$.host", "$.username", "$.password", "$.tls_ca"]
+    _, problems = opened(host="a b", auth="password", imap={"host": "x", "password": "p"}, tls_ca="x")
+    assert list(problems) == ["$.imap.username", "$.host", "$.username", "$.password", "$.tls_ca"]
 
 
 @pytest.mark.parametrize(
@@ -161,3 +167,39 @@ def test_an_account_without_a_password_may_move() -> None:
 def test_a_stored_password_is_not_trusted_to_another_authority() -> None:
     account, _ = opened(username="u", password="p")
     assert "$.password" in changed(account, tls_ca="another")[1]
+
+
+def test_a_mailbox_is_read_over_tls_from_its_inbox_unless_said_otherwise() -> None:
+    account, problems = opened(imap=LINKED)
+    assert not problems
+    assert account.imap == Imap(
+        host="imap.example.com",
+        port=993,
+        tls="implicit",
+        username="replies",
+        secret="sealed p",
+        mailbox="INBOX",
+    )
+    imap = opened(imap=LINKED | {"tls": "starttls"})[0].imap
+    assert imap is not None
+    assert imap.port == 143
+
+
+def test_what_is_not_said_of_a_mailbox_stays_and_null_unlinks_it() -> None:
+    account, _ = opened(imap=LINKED)
+    other, problems = changed(account, imap={"mailbox": "Bounces"})
+    assert not problems
+    assert other.imap is not None
+    assert (other.imap.mailbox, other.imap.secret) == ("Bounces", "sealed p")
+    assert changed(other, name="n")[0].imap == other.imap
+    assert changed(other, imap=None)[0].imap is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"host": "evil.example.com"}, {"port": 1143}, {"tls": "none"}, {"username": "v"}, {"auth": "xoauth2"}],
+)
+def test_the_password_of_a_mailbox_is_not_carried_elsewhere(given: dict[str, Any]) -> None:
+    account, _ = opened(imap=LINKED)
+    assert list(changed(account, imap=given)[1]) == ["$.imap.password"]
+    assert not changed(account, imap=given | {"password": "q"})[1]
