@@ -98,10 +98,9 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
 
 
 def _answer(content: Mapping[str, Any]) -> str:
-    ((kind, told),) = content.items()
-    if kind != "application/json":
-        return f"a file, <code>{escape(kind)}</code>"
-    return f"data is {_kind(told['schema']['properties']['data'])}"
+    if "application/json" not in content:
+        return f"a file, {' or '.join(f'<code>{escape(kind)}</code>' for kind in content)}"
+    return f"data is {_kind(content['application/json']['schema']['properties']['data'])}"
 
 
 def _parameters(rows: list[tuple[str, str, Mapping[str, Any], bool]]) -> str:
