@@ -11,6 +11,7 @@ from cli import (
     doctor,
     emails,
     environment,
+    ingest,
     keys,
     messages,
     rebuild,
@@ -35,6 +36,7 @@ _GROUPS = (
     suppressions,
     workspaces,
     rebuild,
+    ingest,
     dead_letters,
     doctor,
 )

@@ -4,14 +4,14 @@ The envelope address first, for only a server on the way and we know it; then EN
 which every recipient can read, and which therefore proves less.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from services.tracker import mime, returned
 from shared.runtime import handles
 from shared.runtime.tokens import Tokens
 
-Proof: TypeAlias = Literal["return path", "envid", "message id"]
+Proof: TypeAlias = Literal["return path", "envid", "message id", "unsubscribe address"]
 _ADDRESSED: Final = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
 _MAX_IDS: Final = 50
 
@@ -24,6 +24,13 @@ class Found(NamedTuple):
     proof: Proof
 
 
+def own_addresses(message: mime.Part) -> Iterator[str]:
+    """Yield the addresses that a message says it was sent to."""
+    for name in _ADDRESSED:
+        for value in message.all(name):
+            yield from returned.addresses(value)
+
+
 class Finder:
     """Reads handles; `workspaces` is asked for the names there are."""
 
@@ -32,13 +39,18 @@ class Finder:
 
     def by_address(self, message: mime.Part, envelope: Iterable[str]) -> Found | None:
         """Return the email that one of the message's own addresses was made for."""
-        named = (
-            one for name in _ADDRESSED for value in message.all(name) for one in returned.addresses(value)
-        )
-        for address in (*envelope, *named):
+        for address in (*envelope, *own_addresses(message)):
             handle = handles.of_address(self._tokens, address)
             if handle is not None:
                 return self._known(handle, "return path")
+        return None
+
+    def by_unsubscribe_address(self, message: mime.Part, envelope: Iterable[str]) -> Found | None:
+        """Return the email that one of the message's own addresses was made to unsubscribe from."""
+        for address in (*envelope, *own_addresses(message)):
+            handle = handles.of_unsubscribe_address(self._tokens, address)
+            if handle is not None:
+                return self._known(handle, "unsubscribe address")
         return None
 
     def by_envid(self, envid: str) -> Found | None:

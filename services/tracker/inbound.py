@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from services.tracker import mime
 from services.tracker.addressing import Finder, Found
 from services.tracker.evidence import Case, Said, Telling
-from services.tracker.signals import complaint, dsn, mdn, reply
+from services.tracker.signals import complaint, dsn, mdn, reply, unsubscribe
 from shared.events import fold
 from shared.events.base import EmailId, EventId, WorkspaceId
 from shared.events.email import Email
@@ -38,10 +38,13 @@ SIGNALS: Final[Sequence[Callable[[mime.Part], Telling | None]]] = (
     complaint.recognise,
     dsn.recognise,
     mdn.recognise,
+    unsubscribe.recognise,
     reply.recognise,
 )
 LARGE: Final = 64 * 1024
 WITHIN: Final = 30.0
+MAX_HOPS: Final = 50  # RFC 5321 6.3; what went through more servers goes round
+LOOP: Final = "loop"
 UNMATCHED: Final = "_unmatched"  # no workspace's name begins with an underscore
 _EVENTS: Final = uuid.UUID("8b1f5c0a-52b7-4a3e-9c40-2f6a7f1c3d11")
 
@@ -84,11 +87,11 @@ class Inbound:
         """
         at = at or datetime.now(UTC)
         message, telling = await asyncio.to_thread(read, raw) if len(raw) > LARGE else read(raw)
-        found = (
-            self._finder.by_address(message, envelope)
-            or self._finder.by_envid(telling.envid)
-            or self._finder.by_message_ids(telling.message_ids)
-        )
+        if len(message.all("received")) > MAX_HOPS:
+            INBOUND.labels(LOOP, "ignored").inc()
+            logger.warning("mail_loop", kind=telling.kind, subject=message.field("subject")[:200])
+            return Result(LOOP, None, (), "")
+        found = self._found(message, telling, tuple(envelope))
         digest = hashlib.sha256(raw).hexdigest()
         place = await self._place(found)
         key = f"{place[0] if place else UNMATCHED}/{at:%Y-%m-%d}/in-{digest[:32]}"
@@ -104,6 +107,16 @@ class Inbound:
             "inbound", kind=telling.kind, fate=fate, email_id=found.email_id if found else None, raw_key=key
         )
         return Result(telling.kind, found, said, key)
+
+    def _found(self, message: mime.Part, telling: Telling, envelope: Sequence[str]) -> Found | None:
+        """Return the email that the strongest handle in the message leads to."""
+        if isinstance(telling, unsubscribe.Telling):
+            return self._finder.by_unsubscribe_address(message, envelope)
+        return (
+            self._finder.by_address(message, envelope)
+            or self._finder.by_envid(telling.envid)
+            or self._finder.by_message_ids(telling.message_ids)
+        )
 
     async def _place(self, found: Found | None) -> tuple[str, Email] | None:
         """Return the workspace that has this email, and the email."""

@@ -13,7 +13,7 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.tracker import mime
-from services.tracker.inbound import Inbound
+from services.tracker.inbound import LOOP, Inbound, Result
 from shared.runtime import postgres
 from shared.runtime.content import ContentUnavailable
 from shared.runtime.log import BrokerUnavailable
@@ -22,6 +22,8 @@ from shared.runtime.publisher import Unconfirmed
 logger = structlog.get_logger(__name__)
 MAX_RECIPIENTS: Final = 100
 AT_ONCE: Final = 32
+# Reports hand on lines that no server should have let through; refusing the report would help nobody.
+MAX_LINE: Final = 256 * 1024
 OUR_TROUBLES: Final = (ContentUnavailable, BrokerUnavailable, Unconfirmed, *postgres.UNAVAILABLE)
 
 
@@ -55,7 +57,24 @@ class Handler:
         except Exception as error:
             logger.exception("inbound_failed", error=str(error))
             return "451 4.3.0 something went wrong on our side; try again"
-        return f"250 2.0.0 taken as {result.kind}"
+        return told(result)
+
+
+def told(result: Result) -> str:
+    """Return the answer to a message: what it was taken as, and what of it is in the log now."""
+    if result.kind == LOOP:
+        return "554 5.4.6 too many hops: this message goes round in a loop"
+    names = " ".join(one.event.name for one in result.said) or "nothing"
+    about = f"; email {result.found.email_id}" if result.found and result.said else ""
+    return f"250 2.0.0 taken as {result.kind}; said {names}{about}"
+
+
+class _Smtp(SMTP):
+    line_length_limit = MAX_LINE
+
+
+class _Lmtp(LMTP):
+    line_length_limit = MAX_LINE
 
 
 async def serve(handler: Handler, host: str, port: int, protocol: str) -> asyncio.Server:
@@ -68,5 +87,5 @@ async def serve(handler: Handler, host: str, port: int, protocol: str) -> asynci
         "decode_data": False,
     }
     loop = asyncio.get_running_loop()
-    make = LMTP if protocol == "lmtp" else SMTP
+    make = _Lmtp if protocol == "lmtp" else _Smtp
     return await loop.create_server(lambda: make(handler, loop=loop, **options), host, port)

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from shared.mail import address
+from shared.runtime.configuration import Account
 from shared.runtime.tokens import Pointer, Tokens, pointer
 
 MAX_LOCAL_PART: Final = 64  # RFC 5321 4.5.3.1.1
 PREFIX: Final = "bounce"
+LEAVING: Final = "unsub"  # a longer word and the token would not fit into a local part
 _MARK: Final = 2
 _UUID: Final = 16
 
@@ -43,6 +45,32 @@ def return_path(tokens: Tokens, workspace: str, email_id: str, domain: str | Non
     return f"{local}@{host}" if len(local.encode()) <= MAX_LOCAL_PART else own
 
 
+def unsubscribe_address(tokens: Tokens, workspace: str, email_id: str, domain: str) -> str | None:
+    """Return the address to unsubscribe by, or None where the key's name is too long for a local part."""
+    payload = _mark(workspace) + uuid.UUID(email_id).bytes
+    local = f"{LEAVING}+{tokens.sign('unsubscribe', payload, 'local-part')}"
+    return f"{local}@{domain}" if len(local) <= MAX_LOCAL_PART else None
+
+
+def is_unsubscribe_address(text: str) -> bool:
+    """Say whether an address looks like one of `unsubscribe_address`; only its token shows that it is."""
+    return text[: len(LEAVING) + 1].lower() == f"{LEAVING}+"
+
+
+def of_unsubscribe_address(tokens: Tokens, text: str) -> Handle | None:
+    """Return what an address was made for by `unsubscribe_address`, or None. Never raises."""
+    if not is_unsubscribe_address(text):
+        return None
+    token = text.rpartition("@")[0].rpartition("+")[2]
+    return _handle(tokens.verify("unsubscribe", token, "local-part"))
+
+
+def sender(tokens: Tokens, email_id: str, account: Account, from_address: str) -> str:
+    """Return the envelope sender of an email of this account, its domain in A-labels."""
+    own = address.to_ascii_domain(from_address)
+    return return_path(tokens, account.workspace, email_id, account.return_path_domain, own)
+
+
 def envid(tokens: Tokens, workspace: str, email_id: str) -> str:
     """Return the ENVID of the envelope (RFC 3461 4.4), which reports give back as it was."""
     return tokens.sign("return-path", _mark(workspace) + uuid.UUID(email_id).bytes, "local-part")
@@ -56,7 +84,10 @@ def of_address(tokens: Tokens, text: str) -> Handle | None:
 
 def of_token(tokens: Tokens, token: str) -> Handle | None:
     """Return what the token of a return path or an ENVID names, or None. Never raises."""
-    payload = tokens.verify("return-path", token, "local-part") or tokens.verify("return-path", token)
+    return _handle(tokens.verify("return-path", token, "local-part") or tokens.verify("return-path", token))
+
+
+def _handle(payload: bytes | None) -> Handle | None:
     if payload is None or len(payload) != _MARK + _UUID:
         return None
     return Handle(payload[:_MARK], str(uuid.UUID(bytes=payload[_MARK:])))

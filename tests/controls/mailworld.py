@@ -1,11 +1,13 @@
 """A real mail world, Postfix and Dovecot on free loopback ports, from the test kit beside the repository."""
 
 import imaplib
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -14,7 +16,9 @@ from tests.controls import servers
 
 KIT: Final = servers.ROOT.parent / "shared" / "testkit" / "mailworld"
 PASSWORD: Final = "secret"
-_PORTS: Final = ("P_MX", "P_SUB", "P_SMTPS", "P_IMAP", "P_IMAPS", "P_POL")
+SENDER: Final = "sender@platform.test"
+DOMAIN: Final = "platform.test"
+_PORTS: Final = ("P_MX", "P_SUB", "P_SMTPS", "P_IMAP", "P_IMAPS", "P_POL", "P_LATE")
 
 
 def need() -> None:
@@ -34,9 +38,15 @@ def need() -> None:
 
 
 class MailWorld:
-    """Started when made; `stop` ends what it started."""
+    """Started when made; `stop` ends what it started.
 
-    def __init__(self) -> None:
+    `tracker` is the port on loopback that all mail for platform.test goes to, instead of into mailboxes;
+    `queue_life` and `grey_delay` are in seconds.
+    """
+
+    def __init__(
+        self, *, tracker: int | None = None, queue_life: int | None = None, grey_delay: int | None = None
+    ) -> None:
         self.home = servers.own_directory()
         ports = {name: free_port() for name in _PORTS}
         self.mx, self.submission, self.imap = ports["P_MX"], ports["P_SUB"], ports["P_IMAP"]
@@ -44,6 +54,9 @@ class MailWorld:
             **os.environ,
             "MW": str(self.home / "mw"),
             **{name: str(port) for name, port in ports.items()},
+            **({"TRACKER_SMTP": f"{LOOPBACK}:{tracker}"} if tracker else {}),
+            **({"QLIFE": f"{queue_life}s"} if queue_life else {}),
+            **({"GREY_DELAY": str(grey_delay)} if grey_delay else {}),
         }
         self._run("up.sh")
 
@@ -60,6 +73,14 @@ class MailWorld:
             _, found = client.search(None, "ALL")
             raw = [client.fetch(number, "(RFC822)")[1][0] for number in found[0].split()]
         return [item[1] for item in raw if isinstance(item, tuple)]
+
+    def recipient(self, user: str, *words: str) -> list[dict[str, Any]]:
+        """Let a recipient wait for a message and do what the words say; return what was done, step by step."""
+        command = [sys.executable, str(KIT / "recipient.py"), "--user", user, *words]
+        command += ["--imap", f"{LOOPBACK}:{self.imap}", "--smtp", f"{LOOPBACK}:{self.mx}"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def stop(self) -> None:
         """End it and remove its state."""
