@@ -80,8 +80,12 @@ class Inbound:
         self._log, self._publisher, self._suppressions = log, publisher, suppressions
         self._store, self._finder, self._archive = store, finder, archive
 
-    async def take(self, raw: bytes, envelope: Iterable[str], at: datetime | None = None) -> Result:
+    async def take(
+        self, raw: bytes, envelope: Iterable[str], at: datetime | None = None, *, keep_all: bool = True
+    ) -> Result:
         """Say what the message tells; all of it is in the log when this returns, and again changes nothing.
+
+        Without `keep_all`, what names no email of ours is not kept: in somebody's mailbox that is private mail.
 
         Raises: ContentUnavailable, BrokerUnavailable, Unconfirmed, postgres.UNAVAILABLE: then it has to come again.
         """
@@ -95,7 +99,8 @@ class Inbound:
         digest = hashlib.sha256(raw).hexdigest()
         place = await self._place(found)
         key = f"{place[0] if place else UNMATCHED}/{at:%Y-%m-%d}/in-{digest[:32]}"
-        await self._store.put(key, raw)
+        if keep_all or place:
+            await self._store.put(key, raw)
         said: tuple[Said, ...] = ()
         if found is not None and place is not None:
             said = tuple(telling.said(Case(place[1], found.proof, at, key)))
