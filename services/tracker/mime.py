@@ -8,6 +8,7 @@ import binascii
 import quopri
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -32,6 +33,14 @@ _BOUNDARY_LINE: Final = re.compile(
 _MIME_PREAMBLE: Final = (
     b"This is a MIME-encapsulated message",
     b"This is a multi-part message in MIME format",
+)
+_NOT_BASE64: Final = bytes(
+    sign for sign in range(256) if not (sign < 128 and (chr(sign).isalnum() or sign in b"+/"))
+)
+# Python has codecs that are for no text, or slow on hostile ones.
+_CHARSET: Final = re.compile(
+    r"(?:utf|us-ascii|ascii|ansi|iso|latin|l\d|windows|win|cp\d|\d{3,4}$|koi8|gb|big5|euc|shift|sjis|ms|x-sjis|x-gbk|ks|uhc|johab"
+    r"|mac|tis|hz)[\w.:()-]{0,40}"
 )
 _CHARSET_ALIASES: Final = {"unknown-8bit": "latin-1", "x-unknown": "latin-1", "ansi_x3.110-1983": "latin-1"}
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
@@ -104,7 +113,8 @@ def decoded(data: bytes, charset: str) -> str:
     if b"\x1b$" in data and data.isascii():  # ISO-2022-JP that nobody declared, as in many a bounce
         charset = "iso2022_jp"
     charset = charset.strip().lower()
-    for name in (_CHARSET_ALIASES.get(charset, charset)[:40] or "utf-8", "utf-8"):
+    charset = _CHARSET_ALIASES.get(charset, charset)
+    for name in (charset, "utf-8") if _CHARSET.fullmatch(charset) else ("utf-8",):
         try:
             return data.decode(name).replace("\0", "\ufffd")
         except (
@@ -158,11 +168,11 @@ def _entity(raw: bytes, depth: int, left: list[int], otherwise: str) -> Part:
     if depth < MAX_DEPTH and left[0] > 0:
         if kind.startswith("multipart/") and parameters.get("boundary"):
             usual = "message/rfc822" if kind == "multipart/digest" else "text/plain"
-            pieces = list(_pieces(body, parameters["boundary"].encode("utf-8", "replace")))
+            pieces = list(islice(_pieces(body, parameters["boundary"].encode("utf-8", "replace")), MAX_PARTS))
             if not pieces and (
                 guessed := _BOUNDARY_LINE.search(body)
             ):  # a relay changed one and not the other
-                pieces = list(_pieces(body, guessed[1]))
+                pieces = list(islice(_pieces(body, guessed[1]), MAX_PARTS))
             parts = tuple(_entity(piece, depth + 1, left, usual) for piece in pieces if left[0] > 0)
         elif kind in ("message/rfc822", "message/global", "message/news"):
             encoding = next((value for name, value in fields if name == "content-transfer-encoding"), "")
@@ -248,7 +258,7 @@ def _without_encoding(raw: bytes, encoding: str) -> bytes:
 
 def _base64(data: bytes) -> bytes:
     """Return as much as can be read: the last line of a cut message still says something."""
-    clean = re.sub(rb"[^A-Za-z0-9+/]", b"", data.partition(b"=")[0] if data.count(b"=") < 3 else data)
+    clean = (data.partition(b"=")[0] if data.count(b"=") < 3 else data).translate(None, _NOT_BASE64)
     clean = clean[: len(clean) - (1 if len(clean) % 4 == 1 else 0)]
     try:
         return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))

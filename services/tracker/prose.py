@@ -1,4 +1,4 @@
-"""Reports that speak to people alone: about whom they are, and which of their words are about whom. Pure.
+"""Reports that speak to people alone: about whom they are. Pure.
 
 MTAs without RFC 3464, gateways, filters and providers write prose; it is read as people read it. An address is
 looked for where a list of recipients stands, never among those of the reporter or of whom to ask for help.
@@ -7,10 +7,7 @@ looked for where a list of recipients stands, never among those of the reporter 
 import re
 from typing import Final
 
-from services.tracker import announcing, mime, returned, verdict
-
-_CODE: Final = re.compile(r"\b[45][0-5]\d[ -]|\b[45]\.\d{1,3}\.\d{1,3}\b")
-
+from services.tracker import announcing, mime, returned
 
 # Where a list of recipients begins.
 _LIST: Final = re.compile(
@@ -31,8 +28,6 @@ _ORIGINAL: Final = re.compile(
 _IN_TRANSCRIPT: Final = re.compile(
     r"^[ \t]{0,8}(?:[245]\d\d[ -])?<?(" + returned.ADDRESS.pattern + r")(?:>?\.\.\.|>?:[ \n])", re.MULTILINE
 )
-# In a transcript of several, this opens what is about the next one.
-_NEXT: Final = re.compile(r"[ \t.]{0,8}while talking to|\d{3} \S{1,255} \(\w{1,10}\)\.\.\.|>>> ")
 # Whom to ask for help is not whom the mail was for.
 _HELP: Final = re.compile(
     r"(?:contact|send (?:e-?)?mail to|write to|ask|questions?\b[^\n]{0,40}\bto|assistance"
@@ -88,46 +83,3 @@ def _others(text: str, ours: set[str]) -> list[str]:
 
 def _standing(where: re.Pattern[str], words: str) -> set[str]:
     return {found.lower().rstrip(".").lstrip("'`") for found in where.findall(words)}
-
-
-def about(names: tuple[str, ...], words: str, alone: bool, others: frozenset[str] = frozenset()) -> str:
-    """Return the part of the words that is about this recipient: its paragraphs, and the next while none says why."""
-    blocks = [block for block in re.split(r"\n[ \t>]*\n", words) if block.strip()]
-    wanted = [name.lower() for name in names if name]
-    chosen: list[str] = []
-    for place, block in enumerate(blocks):
-        low = block.lower()
-        if any(name in low for name in wanted):
-            ours = _own_lines(block, wanted, others)
-            chosen.append(ours)
-            if not _says_why(ours):
-                chosen += [
-                    following
-                    for following in blocks[place + 1 : place + 3]
-                    if not returned.addresses(following) or _says_why(following)
-                ][:2]
-    text = "\n".join(line for line in dict.fromkeys(chosen) if line)
-    if alone and not _says_why(text):
-        text = "\n".join([text, *(block for block in blocks if _says_why(block))])
-    return text or (words if alone else "")
-
-
-def _own_lines(block: str, wanted: list[str], others: frozenset[str]) -> str:
-    """Return the lines of a block from where it names this recipient to where it names another one."""
-    if not any(other in block.lower() for other in others):
-        return block
-    kept: list[str] = []
-    inside = False
-    for line in block.split("\n"):
-        low = line.lower()
-        if any(name in low for name in wanted):
-            inside = True
-        elif any(other in low for other in others) or _NEXT.match(low):
-            inside = False
-        if inside:
-            kept.append(line)
-    return "\n".join(kept)
-
-
-def _says_why(text: str) -> bool:
-    return bool(_CODE.search(text)) or verdict.says_no_such_user(text)

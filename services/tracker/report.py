@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from services.tracker import announcing, mime, prose, returned, rfc3464, ses, verdict
+from services.tracker import announcing, mime, paragraphs, prose, returned, rfc3464, ses, verdict
 
 MAX_RECIPIENTS: Final = 100
 _BY_CLASS: Final = {"2": "delivered", "4": "delayed"}
@@ -58,7 +58,8 @@ def recognise(message: mime.Part) -> Report | None:
             False, _merged(_by_words(message, words, returned_to)), "", "", message_ids, returned_to
         )
     named = _named(message, words, returned_to) if len(status.recipients) == 1 else None
-    findings = [_by_fields(one, words, status, named) for one in status.recipients[:MAX_RECIPIENTS]]
+    said = paragraphs.Paragraphs(words)
+    findings = [_by_fields(one, words, said, status, named) for one in status.recipients[:MAX_RECIPIENTS]]
     return Report(True, _merged(findings), status.envid, status.reporting_mta, message_ids, returned_to)
 
 
@@ -78,7 +79,13 @@ def _merged(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(best.values())
 
 
-def _by_fields(one: rfc3464.Recipient, words: str, status: rfc3464.Status, named: str | None) -> Finding:
+def _by_fields(
+    one: rfc3464.Recipient,
+    words: str,
+    said: paragraphs.Paragraphs,
+    status: rfc3464.Status,
+    named: str | None,
+) -> Finding:
     address = one.original if "@" in one.original else one.final
     if named is not None and "." not in address.rpartition("@")[2]:
         address = named  # a name inside their system, which we never wrote to
@@ -90,10 +97,10 @@ def _by_fields(one: rfc3464.Recipient, words: str, status: rfc3464.Status, named
         if name
     ) - {one.final.lower(), one.original.lower()}
     alone = len(status.recipients) == 1
-    beside = prose.about((one.final, one.original), words, alone, others)
+    beside = said.about((one.final, one.original), alone, others)
     action = one.action if one.action in rfc3464.ACTIONS else _BY_CLASS.get(one.status[:1], "failed")
-    said = verdict.judge(action, one.status, beside, one.diagnostic, words if alone else "")
-    return Finding(one.final or address, address, action, said)
+    judged = verdict.judge(action, one.status, beside, one.diagnostic, words if alone else "")
+    return Finding(one.final or address, address, action, judged)
 
 
 def _by_words(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[Finding]:
@@ -101,9 +108,10 @@ def _by_words(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> l
     action = announcing.action(message, words)
     named = frozenset(one.lower() for one in recipients)
     alone = len(recipients) == 1
+    beside = paragraphs.Paragraphs(words)
     findings = []
     for one in recipients:
-        about = prose.about((one,), words, alone, named - {one.lower()})
+        about = beside.about((one,), alone, named - {one.lower()})
         said = verdict.judge(action, "", about, dialogue=words if alone else "")
         if said.kind == "hard" and not said.code and not said.smtp_code and not _is_trusted(message):
             said = msgspec.structs.replace(said, kind="soft")  # words alone, and not a mail system's

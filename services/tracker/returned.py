@@ -10,6 +10,8 @@ from typing import Final
 
 from services.tracker import mime
 
+# More than any reporter writes; past it stands at most more of what came back.
+MAX_WORDS: Final = 96 * 1024
 _MAX_MARKS: Final = 100
 ADDRESS: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{"
@@ -17,6 +19,18 @@ ADDRESS: Final = re.compile(
 )
 # X.400 gateways write an address's type into it (RFC 2156); nobody's local part begins with it.
 _TYPED: Final = re.compile(r"^(?:SMTP|RFC-?822)[=:]")
+_CODE_BEGINS: Final = re.compile(r"<(style|script)\b")
+_BLOCK: Final = re.compile(r"<(?:br|p|div|tr|li|h\d|table)\b[^<>]{0,2000}>", re.IGNORECASE)
+_TAG: Final = re.compile(r"<[^<>]{0,5000}>")
+_BLANKS: Final = re.compile(r"[ \t]{2,}")
+_ENTITIES: Final = (
+    ("&nbsp;", " "),
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", '"'),
+    ("&#39;", "'"),
+    ("&amp;", "&"),
+)
 # Lines after which the returned message begins, whatever follows.
 _RETURNED: Final = re.compile(
     r"""^[ \t>|*=_.\#-]{0,80}(?:
@@ -28,8 +42,8 @@ _RETURNED: Final = re.compile(
         |unsent\ message\b|message\ (?:header|headers|text|contents?|body)?\ ?follows
         |headers?\ (?:of|from)\ (?:the\ )?(?:original|source|returned)?\ ?(?:message|mail)
         |(?:the\ )?(?:first|start)\ .{0,20}(?:lines|bytes)\ of|content-type:\ message/rfc822
-        |-{2,}\ {0,3}(?:original|forwarded|returned|undelivered)\ (?:message|mail)\b
-        |-{3,}\ {0,3}(?:mensaje\ original|message\ original|urspr\w{1,10}gliche\ nachricht)
+        |-{2,40}\ {0,3}(?:original|forwarded|returned|undelivered)\ (?:message|mail)\b
+        |-{3,40}\ {0,3}(?:mensaje\ original|message\ original|urspr\w{1,10}gliche\ nachricht)
     )[^\n]{0,100}$""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -74,6 +88,7 @@ def words_of(message: mime.Part) -> tuple[str, str]:
         elif part.kind == "text/html":
             html.append(from_html(part.text()))
     whole = "\n\n".join(texts) if any(text.strip() for text in texts) else "\n\n".join(html)
+    whole = whole[:MAX_WORDS]
     at = _where_returned(whole)
     return whole[:at], whole[at:]
 
@@ -93,24 +108,23 @@ def _where_returned(whole: str) -> int:
 
 def from_html(html: str) -> str:
     """Return the text of an HTML body, a line for each block; scripts, styles and markup are left out."""
-    text = re.sub(
-        r"<(?:style|script)\b[^>]{0,2000}>.{0,100000}?</(?:style|script)>",
-        " ",
-        html,
-        flags=re.IGNORECASE | re.DOTALL,
-    )
-    text = re.sub(r"<(?:br|p|div|tr|li|h\d|table)\b[^>]{0,2000}>", "\n", text, flags=re.IGNORECASE)
-    text = re.sub(r"<[^<>]{0,5000}>", " ", text)
-    for name, sign in (
-        ("&nbsp;", " "),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", '"'),
-        ("&#39;", "'"),
-        ("&amp;", "&"),
-    ):
+    text = _TAG.sub(" ", _BLOCK.sub("\n", _without_code(html)))
+    for name, sign in _ENTITIES:
         text = text.replace(name, sign)
-    return re.sub(r"[ \t]{2,}", " ", text)
+    return _BLANKS.sub(" ", text)
+
+
+def _without_code(html: str) -> str:
+    kept: list[str] = []
+    at = 0
+    low = html.lower()
+    for found in _CODE_BEGINS.finditer(low):
+        if found.start() < at:
+            continue
+        kept.append(html[at : found.start()])
+        end = low.find(f"</{found[1]}", found.end())
+        at = len(html) if end < 0 else end
+    return "".join([*kept, html[at:]])
 
 
 def header_of(message: mime.Part, tail: str) -> list[tuple[str, str]]:
