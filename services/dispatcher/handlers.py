@@ -215,9 +215,8 @@ class Handlers:
                 at_most_once=lane.account.ambiguity == "at_most_once",
             )
             recipients = claimed.waiting()
-            envelope = letters.envelope(
-                claimed.email, content, recipients, delivery.record.email_id, self._store, signer
-            )
+            origin = self._house.origin(delivery.record.workspace, delivery.record.email_id)
+            envelope = letters.envelope(claimed.email, content, recipients, origin, self._store, signer)
             outcome = await self._transmit(delivery, lane, envelope)
             await self._conclude(delivery, lane, claim, outcome)
         except asyncio.CancelledError:  # we are stopping, and the final dot has not left

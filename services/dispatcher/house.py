@@ -16,7 +16,9 @@ from shared.mail.dkim import Signer
 from shared.runtime import configuration, outgoing, process, signing
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, DkimKey, Smtp
+from shared.runtime.instrumenting import Origin
 from shared.runtime.keyring import Keyring, KeyringError
+from shared.runtime.tokens import Tokens
 
 logger = structlog.get_logger(__name__)
 SWEEP = 5.0
@@ -39,6 +41,7 @@ class House:
         self._me = me
         self._accounts, self._leases, self._ledgers = accounts, lease_bucket, ledgers
         self._keyring, self._allowed, self._helo = keyring, allowed, helo
+        self._tokens = Tokens(keyring)
         self._lanes: dict[str, Lane] = {}
         metrics.HELD.set_function(lambda: sum(lane.held for lane in self._lanes.values()))
 
@@ -71,6 +74,10 @@ class House:
     def signer(self, account: Account, from_address: str) -> Signer | None:
         """Return what signs this sender's mail, if it is to be signed. Raises: KeyringError."""
         return signing.signer_for(account, from_address, self._keyring)
+
+    def origin(self, workspace: str, email_id: str) -> Origin:
+        """Return what an email's links and handles are made with."""
+        return Origin(self._tokens, workspace, email_id)
 
     def check_keys(self, account: Account) -> None:
         """See that mail which is to be signed can be. Raises: KeyringError."""

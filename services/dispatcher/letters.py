@@ -7,8 +7,9 @@ costs no attempt.
 from services.dispatcher.envelope import Envelope
 from shared.events import email as email_
 from shared.mail import address
-from shared.runtime import message
+from shared.runtime import handles, message
 from shared.runtime.content import ContentStore
+from shared.runtime.instrumenting import Origin
 from shared.runtime.message import Signer
 
 
@@ -26,16 +27,20 @@ def envelope(
     email: email_.Email,
     content: email_.Content,
     recipients: tuple[str, ...],
-    email_id: str,
+    origin: Origin,
     store: ContentStore,
     signer: Signer | None = None,
 ) -> Envelope:
-    """Return the envelope and message for these recipients."""
-    opened = message.open_message(email, content, store, signer=signer)
+    """Return the envelope and message for these recipients.
+
+    Bounces come back whether or not the email asks for reports of its delivery, so its handles are always there.
+    """
+    opened = message.open_message(email, content, store, origin, signer=signer)
+    sender = email.tracker.return_path if email.tracker else None
     return Envelope(
-        mail_from=address.to_ascii_domain(email.from_.address),
+        mail_from=sender or address.to_ascii_domain(email.from_.address),
         recipients=[address.to_ascii_domain(recipient) for recipient in recipients],
         message=opened,
-        envid=email_id,
+        envid=handles.envid(origin.tokens, origin.workspace, origin.email_id),
         notify="SUCCESS,FAILURE,DELAY" if email.tracking.delivery else None,
     )

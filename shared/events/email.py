@@ -87,12 +87,13 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How this email's links, pixel and handles are made, fixed so that every attempt makes them alike.
 
     `url` is where recipients reach the tracker, `key_id` the key that signs; `leave_one_time` leaves links alone
-    that look as if they work only once.
+    that look as if they work only once; `return_path` is the envelope sender, where reports and receipts go.
     """
 
     url: str
     key_id: str
     leave_one_time: bool = False
+    return_path: str | None = None
 
 
 class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
@@ -124,6 +125,7 @@ class Email(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     template_id: str | None = None
     template_version: int | None = None
     unsubscribe_url: str | None = None
+    unsubscribe_address: str | None = None
     request_hash: str | None = None
 
     def recipients(self) -> tuple[tuple[str, str], ...]:

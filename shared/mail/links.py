@@ -1,22 +1,57 @@
 """The links of an HTML body: found, and replaced in place, with every other byte left as it was. Pure.
 
 A parser that serialises the document again changes what it was not asked to. Here only the value of an `href`
-of `a` and `area` is ever cut out; scripts, styles and comments hold no links, conditional comments do.
+of `a` and `area` is ever cut out; scripts, styles and comments hold no links, conditional comments do. Read by
+the grammar of HTML 13.2.5 in linear time: all that repeats is possessive, so nothing is ever tried twice.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import escape, unescape
+from html.entities import html5
 from typing import Final, NamedTuple
 
-_RAW: Final = (b"<!--", b"<script", b"<style", b"<textarea", b"<title", b"<xmp")
-_ATTRIBUTE: Final = re.compile(
-    rb"""[\s/]*([^\s/>=][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"'][^\s>]*)))?""", re.DOTALL
+_S: Final = rb"[ \t\n\r\f]"
+_GAP: Final = rb"[ \t\n\r\f/]*+"
+_END_OF_NAME: Final = rb"(?=[ \t\n\r\f/>])"
+_VALUE: Final = rb"""(?:"[^"]*+"|'[^']*+'|[^ \t\n\r\f>"'][^ \t\n\r\f>]*+|(?=>))"""
+# One whose quote never closes is none, and neither is its tag: all that follows is the value of it.
+_ATTRIBUTE: Final = (
+    rb"[^ \t\n\r\f/>][^ \t\n\r\f/>=]*+(?:" + _S + rb"*+=" + _S + rb"*+" + _VALUE + rb"|(?!" + _S + rb"*+=))"
 )
-# Nothing to unescape and nothing that HTML drops: most links.
-_PLAIN: Final = re.compile(rb"[!-%'-~]+")
+_REST: Final = rb"(?:" + _GAP + _ATTRIBUTE + rb")*+" + _GAP + rb">"
+_ANCHOR: Final = rb"[aA](?:[rR][eE][aA])?"
+_RAW_NAME: Final = rb"(?i:script|style|title|textarea|xmp)"
+# Everything up to a tag that is looked at: text, other tags, declarations.
+_SKIPPED: Final = re.compile(
+    rb"(?:[^<]++"
+    rb"|<(?:[b-rB-RuvwyzUVWYZ]|(?!(?:" + _ANCHOR + rb"|" + _RAW_NAME + rb")" + _END_OF_NAME + rb")[asxtASXT])"
+    rb"[^ \t\n\r\f/>]*+" + _REST + rb"|</(?!(?i:body)" + _END_OF_NAME + rb")[a-zA-Z][^ \t\n\r\f/>]*+" + _REST +
+    rb"|<(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>|<(?![a-zA-Z!?/]))*+"
+)  # fmt: skip
+_IS_HREF: Final = rb"[hH][rR][eE][fF](?=[ \t\n\r\f/>=])"
+_LINK: Final = re.compile(
+    rb"<" + _ANCHOR + _END_OF_NAME + rb"(?:" + _GAP + rb"(?!" + _IS_HREF + rb")" + _ATTRIBUTE + rb")*+"
+    + _GAP + _IS_HREF + _S + rb"*+=" + _S + rb"*+"
+    + rb"""(?:"([^"]*)"|'([^']*)'|([^ \t\n\r\f>"'][^ \t\n\r\f>]*+))""" + _REST
+)  # fmt: skip
+_TAG: Final = re.compile(rb"</?[a-zA-Z][^ \t\n\r\f/>]*+" + _REST)
+_RAW: Final = re.compile(rb"<(" + _RAW_NAME + rb")" + _END_OF_NAME)
+_RAW_END: Final = {
+    name: re.compile(rb"</" + name + _END_OF_NAME, re.IGNORECASE)
+    for name in (b"script", b"style", b"title", b"textarea", b"xmp")
+}
+_BODY_END: Final = re.compile(rb"</(?i:body)")
+_UNTRACKED: Final = re.compile(
+    rb"<" + _ANCHOR + rb"(?:" + _GAP + rb"(?!(?i:data-no-track)(?=[ \t\n\r\f/>=]))" + _ATTRIBUTE + rb")*+"
+    + _GAP + rb"(?i:data-no-track)(?=[ \t\n\r\f/>=])"
+)  # fmt: skip
+_HTTP: Final = (b"http://", b"https://")
+# Nothing that HTML drops or reads otherwise: most links.
+_PLAIN: Final = re.compile(rb"[!-~]+")
+_REFERENCE: Final = re.compile(r"&(?:#[0-9xX][0-9a-fA-F]*;?|([a-zA-Z][a-zA-Z0-9]*)(;?)(=?))")
 _DROPPED: Final = str.maketrans("", "", "\t\r\n")
-MAX_TAG: Final = 64 * 1024
+_STRIPPED: Final = "".join(map(chr, range(0x21)))
 _BARE: Final = re.compile(r"[A-Za-z0-9:/._~?%+-]+")
 
 
@@ -29,85 +64,97 @@ class Link(NamedTuple):
     is_quoted: bool
 
 
-def found(html: bytes) -> Iterator[Link]:
-    """Yield every http and https link of an `a` or `area`, in order, but those marked `data-no-track`."""
-    low = html.lower()
-    regions = _regions(low)
-    skip = next(regions, None)
-    at = low.find(b"<a")
-    while at >= 0:
-        while skip is not None and skip[1] <= at:
-            skip = next(regions, None)
-        if skip is not None and skip[0] <= at:
-            at = low.find(b"<a", skip[1])
-            continue
-        name = 5 if low.startswith(b"area", at + 1) else 2
-        end = at + name
-        if low[end : end + 1] in (b" ", b"\t", b"\n", b"\r", b"\f", b"/"):
-            link, end = _link(html, low, end)
+class Found(NamedTuple):
+    """The links in their order, and where the last `</body>` that is one begins; -1 where there is none."""
+
+    links: list[Link]
+    body_end: int
+
+
+def found(html: bytes) -> Found:
+    """Return every http and https link of an `a` or `area`, but those marked `data-no-track`."""
+    links: list[Link] = []
+    body_end, hidden_until, at, length = -1, 0, 0, len(html)
+    while (at := _end(_SKIPPED.match(html, at))) < length:
+        tag = _LINK.match(html, at)
+        if tag is not None:
+            link = _link(html, tag)
             if link is not None:
-                yield link
-        at = low.find(b"<a", end)
-
-
-def _link(html: bytes, low: bytes, at: int) -> tuple[Link | None, int]:
-    """Read one tag's attributes from `at`; return its link if it has one to follow, and where the tag ended."""
-    link: Link | None = None
-    tracked = True
-    seen_href = False
-    limit = min(len(html), at + MAX_TAG)
-    while at < limit:
-        read = _ATTRIBUTE.match(html, at, limit)
-        if read is None:
-            break
-        name = read[1].lower()
-        if name == b"data-no-track":
-            tracked = False
-        elif name == b"href" and not seen_href:  # of two equal attributes the first one counts
-            seen_href = True
-            link = _value(read)
-        at = read.end()
-    close = low.find(b">", at, limit)
-    if close < 0:  # a tag that never ends is none
-        return None, at
-    return (link if tracked else None), close + 1
-
-
-def _value(read: "re.Match[bytes]") -> Link | None:
-    group = next((number for number in (2, 3, 4) if read[number] is not None), 0)
-    if not group:
-        return None
-    value = read[group]
-    if _PLAIN.fullmatch(value):
-        url = value.decode("ascii")
-    else:
-        url = unescape(value.decode("utf-8", "replace")).strip(" \t\r\n\f").translate(_DROPPED)
-    if url[:8].lower().startswith(("http://", "https://")):
-        return Link(read.start(group), read.end(group), url, group != 4)
-    return None
-
-
-def _regions(low: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where no tag is a tag: comments, scripts, styles and the like, in order, not overlapping."""
-    nearest = {mark: low.find(mark) for mark in _RAW}
-    at = 0
-    while True:
-        for mark, place in nearest.items():
-            if 0 <= place < at:
-                nearest[mark] = low.find(mark, at)
-        places = [(place, mark) for mark, place in nearest.items() if place >= 0]
-        if not places:
-            return
-        start, mark = min(places)
-        if mark != b"<!--":
-            end = low.find(b"</" + mark[1:], start)
-        elif low.startswith(b"<!--[if", start):  # what Outlook reads is a document too
-            at = start + 4
+                links.append(link)
+            at = tag.end()
             continue
-        else:
-            end = start + 4 if low.startswith(b"<!-->", start) else low.find(b"-->", start + 4)
-        at = len(low) if end < 0 else end + 2
-        yield start, at
+        if html.startswith(b"<!--[if", at):  # what Outlook reads is a document too
+            hidden_until = html.find(b"-->", at)
+        elif _BODY_END.match(html, at) and at >= hidden_until >= 0:
+            body_end = at
+        past = _past(html, at)
+        if past is None:
+            break
+        at = past
+    return Found(links, body_end)
+
+
+def _end(match: "re.Match[bytes] | None") -> int:
+    assert match is not None  # it may be empty, but there is one at every place
+    return match.end()
+
+
+def _past(html: bytes, at: int) -> int | None:
+    """Return where reading goes on behind the comment, raw text or tag at `at`; None: nothing more is a tag."""
+    if html.startswith(b"<!--", at):
+        if html.startswith(b"[if", at + 4):
+            return at + 4
+        if html.startswith((b"<!-->", b"<!--->"), at):
+            return html.index(b">", at) + 1
+        end = html.find(b"-->", at + 4)
+        return None if end < 0 else end + 3
+    tag = _TAG.match(html, at)
+    if tag is None:
+        return None
+    raw = _RAW.match(html, at)
+    if raw is None:
+        return tag.end()
+    close = _RAW_END[raw[1].lower()].search(html, tag.end())
+    return None if close is None else close.start()
+
+
+def _link(html: bytes, tag: "re.Match[bytes]") -> Link | None:
+    group = tag.lastindex
+    assert group is not None
+    value = tag[group]
+    if value[:8].lower().startswith(_HTTP) and _PLAIN.fullmatch(value):
+        url = value.decode("ascii")
+        if "&" in url:
+            url = _unescaped(url)
+    else:
+        url = _unescaped(value.decode("utf-8", "replace")).strip(_STRIPPED).translate(_DROPPED)
+        if not url[:8].lower().startswith(("http://", "https://")):
+            return None
+    if b"data-no-track" in tag[0].lower() and _UNTRACKED.match(html, tag.start(), tag.end()):
+        return None
+    return Link(tag.start(group), tag.end(group), url, group != 3)
+
+
+def _unescaped(value: str) -> str:
+    """Return what an attribute's value says, by the rules of HTML 13.2.5.73."""
+    plain = value.replace("&amp;", "\0")
+    if "&" in plain:
+        return _REFERENCE.sub(_character, value)
+    return plain.replace("\0", "&") if "\0" not in value else _REFERENCE.sub(_character, value)
+
+
+def _character(reference: "re.Match[str]") -> str:
+    name, semicolon, follows = reference[1], reference[2], reference[3]
+    if name is None:
+        return unescape(reference[0])
+    if semicolon and f"{name};" in html5:
+        return html5[f"{name};"] + follows
+    # `&copy=1` is a parameter, though `&copy` is a character: in attributes what goes on is none.
+    if not semicolon and not follows and name in html5:
+        return html5[name]
+    if semicolon and name in html5:
+        return f"{html5[name]};{follows}"
+    return reference[0]
 
 
 def rewritten(html: bytes, replace: Callable[[Link], str | None], tail: bytes = b"") -> bytes:
@@ -117,14 +164,20 @@ def rewritten(html: bytes, replace: Callable[[Link], str | None], tail: bytes = 
     """
     out: list[bytes] = []
     at = 0
-    for link in found(html):
+    links, body_end = found(html)
+    for link in links:
+        if at <= body_end < link.start:
+            out += (html[at:body_end], tail)
+            at, tail = body_end, b""
         url = replace(link)
         if url is not None:
             out += (html[at : link.start], _written(url, link.is_quoted))
             at = link.end
-    out.append(html[at:])
-    document = b"".join(out)
-    return _with_tail(document, tail) if tail else document
+    if tail and body_end >= at:
+        out += (html[at:body_end], tail)
+        at, tail = body_end, b""
+    out += (html[at:], tail)
+    return b"".join(out)
 
 
 def _written(url: str, is_quoted: bool) -> bytes:
@@ -132,13 +185,3 @@ def _written(url: str, is_quoted: bool) -> bytes:
         return url.encode("ascii")
     value = escape(url, quote=True).encode()
     return value if is_quoted else b'"' + value + b'"'
-
-
-def _with_tail(document: bytes, tail: bytes) -> bytes:
-    low = document.lower()
-    place = low.rfind(b"</body")
-    for start, end in _regions(low):
-        if start <= place < end:
-            place = low.rfind(b"</body", 0, start)
-            break
-    return document + tail if place < 0 else document[:place] + tail + document[place:]

@@ -125,6 +125,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     ambiguity: Literal["at_least_once", "at_most_once"] = "at_least_once"
     tracking: Tracking = Tracking()
     return_path_domain: str | None = None
+    leave_one_time_links: bool = False
     imap: Imap | None = None
     disabled: bool = False
     created_at: datetime

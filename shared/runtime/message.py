@@ -16,9 +16,10 @@ from typing import Final, Protocol
 import msgspec
 
 from shared.events import email as email_
-from shared.mail import composing, enclosing, list_unsubscribe, mime
+from shared.mail import composing, enclosing, list_unsubscribe, mime, read_receipt
 from shared.mail.dkim import BodyHash
 from shared.mail.enclosing import File
+from shared.runtime import instrumenting
 from shared.runtime.content import ContentMissing, ContentStore, ContentUnavailable
 
 STEP: Final = mime.BASE64_BYTES * 1024
@@ -102,13 +103,18 @@ class _Streamed(Message):
 
 
 def open_message(
-    email: email_.Email, content: email_.Content, store: ContentStore, *, signer: Signer | None = None
+    email: email_.Email,
+    content: email_.Content,
+    store: ContentStore,
+    origin: instrumenting.Origin,
+    *,
+    signer: Signer | None = None,
 ) -> Message:
-    """Return the message of an accepted email. Nothing of its files is read yet.
+    """Return the message of an accepted email, tracked as it asks for. Nothing of its files is read yet.
 
     Raises: composing.ComposeError.
     """
-    letter = _letter(email, content)
+    letter = _letter(email, content, origin)
     smtputf8 = composing.needs_smtputf8(letter)
     if letter.files:
         return _Streamed(letter, store, signer, smtputf8=smtputf8)
@@ -188,7 +194,11 @@ async def _read(file: File, store: ContentStore) -> AsyncGenerator[bytes, None]:
         await chunks.aclose()
 
 
-def _letter(email: email_.Email, content: email_.Content) -> composing.Letter:
+def _letter(email: email_.Email, content: email_.Content, origin: instrumenting.Origin) -> composing.Letter:
+    html = content.html
+    if html is not None:
+        html = instrumenting.instrumented(html, email, origin)
+    receipts = email.tracker.return_path if email.tracker and email.tracking.read else None
     return composing.Letter(
         message_id=email.message_id,
         date=email.date,
@@ -198,11 +208,14 @@ def _letter(email: email_.Email, content: email_.Content) -> composing.Letter:
         cc=email.cc,
         reply_to=email.reply_to,
         subject=email.subject,
-        html=content.html,
+        html=html,
         text=content.text,
         headers=email.headers,
         boundary=email.boundary,
-        extra=list_unsubscribe.fields(email.unsubscribe_url),
+        extra=(
+            *list_unsubscribe.fields(email.unsubscribe_url, email.unsubscribe_address),
+            *read_receipt.fields(receipts),
+        ),
         files=[_file(attachment) for attachment in email.attachments] if email.attachments else (),
     )
 

@@ -6,6 +6,7 @@ valid MAC nothing of a token is believed. The payload is signed, not hidden: no 
 
 import base64
 import binascii
+import hashlib
 import hmac
 import re
 import uuid
@@ -24,6 +25,9 @@ _NAMED: Final = 0
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 6, in lower case
 _PAIRS: Final = [first + second for first in _LETTERS for second in _LETTERS]
 _UUID: Final = 16
+_BLOCK: Final = 64  # of SHA-256, in bytes
+_Started: TypeAlias = "tuple[hashlib._Hash, hashlib._Hash]"
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class Tokens:
@@ -31,12 +35,20 @@ class Tokens:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._keys: dict[tuple[str, str], bytes] = {}
+        self._started: dict[tuple[str, str], _Started] = {}
 
     @property
     def current(self) -> str:
         """The id of the key that signs now."""
         return self._keyring.current
+
+    def usable(self, key_id: str) -> str:
+        """Return this key's id, or the current one's when the keyring has it no more: a link is signed by some key."""
+        try:
+            self._mac("open", key_id, b"")
+        except KeyringError:
+            return self._keyring.current
+        return key_id
 
     def sign(
         self, purpose: Purpose, payload: bytes, alphabet: Alphabet = "url", *, key_id: str | None = None
@@ -67,10 +79,24 @@ class Tokens:
         return payload if hmac.compare_digest(mac, expected) else None
 
     def _mac(self, purpose: Purpose, key_id: str, signed: bytes) -> bytes:
-        key = self._keys.get((purpose, key_id))
-        if key is None:
-            key = self._keys[purpose, key_id] = self._keyring.derived(f"token {purpose}", key_id)
-        return hmac.digest(key, signed, "sha256")[:_MAC]
+        """Return HMAC-SHA256, its two halves begun once a key: a message has a token for each of its links."""
+        started = self._started.get((purpose, key_id))
+        if started is None:
+            started = _start(self._keyring.derived(f"token {purpose}", key_id))
+            self._started[purpose, key_id] = started
+        inner, outer = started[0].copy(), started[1].copy()
+        inner.update(signed)
+        outer.update(inner.digest())
+        return outer.digest()[:_MAC]
+
+
+def _start(key: bytes) -> "_Started":
+    """Return both hashes of RFC 2104 with the key in them, which is no longer than a block."""
+    block = key.ljust(_BLOCK, b"\0")
+    return (
+        hashlib.sha256(bytes(byte ^ 0x36 for byte in block)),
+        hashlib.sha256(bytes(byte ^ 0x5C for byte in block)),
+    )
 
 
 class Pointer(NamedTuple):
@@ -101,7 +127,8 @@ def pointer(payload: bytes) -> Pointer | None:
         workspace = payload[2 + _UUID : end].decode()
     except UnicodeDecodeError:
         return None
-    email_id = str(uuid.UUID(bytes=payload[2 : 2 + _UUID]))
+    number = payload[2 : 2 + _UUID].hex()
+    email_id = f"{number[:8]}-{number[8:12]}-{number[12:16]}-{number[16:20]}-{number[20:]}"
     return Pointer(workspace, email_id, place - 1 if place else None, payload[end:])
 
 
@@ -126,7 +153,7 @@ def _marked(signed: bytes) -> tuple[str, bytes] | None:
 
 def _encoded(data: bytes, alphabet: Alphabet) -> str:
     if alphabet == "url":
-        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+        return binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")
     return _base32(data)
 
 

@@ -7,10 +7,14 @@ from typing import Any
 from shared.events import email, record, submission
 from shared.events.base import AccountId, EmailId, Event, EventId, WorkspaceId
 from shared.mail.address import Mailbox
+from shared.runtime.instrumenting import Origin
+from shared.runtime.keyring import Keyring, _File
+from shared.runtime.tokens import Tokens
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ACCOUNT = AccountId("0e6a3a52-0000-4000-8000-000000000001")
 WORKSPACE = WorkspaceId("default")
+TOKENS = Tokens(Keyring(_File(current="k1", keys={"k1": bytes(range(32))})))
 
 
 def an_email(*to: str, text: str = "Hello.", **fields: Any) -> email.Email:
@@ -36,6 +40,11 @@ def a_request(
         occurred_at=at or datetime.now(UTC), release=release, email=an_email(*to, **fields)
     )
     return a_record(event)
+
+
+def an_origin(workspace: str = WORKSPACE, email_id: str | None = None) -> Origin:
+    """Return what an email's links and handles are made with."""
+    return Origin(TOKENS, workspace, email_id or str(uuid.uuid4()))
 
 
 def a_record(event: Event, *, email_id: str | None = None, sequence: int = 0) -> record.Record:

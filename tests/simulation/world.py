@@ -19,12 +19,14 @@ from services.dispatcher.speaking import Voice
 from services.dispatcher.suppressing import Suppressing
 from shared.events import delivery, fold, record, schedule, status, submission
 from shared.events.base import Event
+from shared.runtime import handles
 from shared.runtime.configuration import Account
+from shared.runtime.instrumenting import Origin
 from shared.runtime.log import BrokerUnavailable
 from shared.runtime.publisher import Conflict
 from shared.runtime.suppressions import Cause, Entry, Place
 from tests.controls import dispatching
-from tests.controls.emails import NOON, a_record, an_email
+from tests.controls.emails import NOON, TOKENS, a_record, an_email, an_origin
 from tests.fakes.log import FakeLog
 from tests.fakes.suppressions import FakeSuppressions
 from tests.simulation.broker import Group, Hand, Pending
@@ -142,6 +144,10 @@ class _House:
     def signer(self, account: Account, from_address: str) -> None:
         """Nothing is signed."""
 
+    def origin(self, workspace: str, email_id: str) -> Origin:
+        """Return what the email's handles are made with."""
+        return an_origin(workspace, email_id)
+
 
 class Process:
     """One dispatcher process: the real handlers on made-up ports."""
@@ -247,13 +253,14 @@ class World:
 
     def took(self, process: Process, envelope: Envelope, accepted: list[str], *, unanswered: bool) -> None:
         """Note what the next hop now owns."""
-        assert envelope.envid is not None
+        handle = handles.of_token(TOKENS, envelope.envid or "")
+        assert handle is not None
         copy = Copy(asyncio.get_running_loop().time(), process, unanswered)
         for address in accepted:
-            self.copies.took(envelope.envid, address, copy)
+            self.copies.took(handle.email_id, address, copy)
         assert envelope.message.whole is not None
         digest = hashlib.sha256(envelope.message.whole).hexdigest()
-        self.bytes.setdefault(envelope.envid, set()).add(digest)
+        self.bytes.setdefault(handle.email_id, set()).add(digest)
 
     def appended(self, item: record.Record) -> None:
         """Hand a new record to whoever consumes it."""

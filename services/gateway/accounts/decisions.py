@@ -54,7 +54,8 @@ def changed(
         identities = tuple(_identities(wanted.identities, account.identities, problems))
     fresh = msgspec.structs.replace(
         account,
-        **_given(wanted, "name", "ambiguity", "return_path_domain", "disabled"),
+        **_given(wanted, "name", "ambiguity", "leave_one_time_links", "disabled"),
+        return_path_domain=_return_path_domain(account, wanted),
         smtp=_smtp(account.smtp, wanted, seal, problems),
         imap=linking.linked(account.imap, wanted.imap, seal, problems),
         identities=identities,
@@ -65,6 +66,17 @@ def changed(
     problems += _unusable(fresh)
     problems += dkim_keys.problems(fresh)
     return fresh, problems
+
+
+def _return_path_domain(account: Account, wanted: AccountChange) -> str | None:
+    """Return it as DNS and the envelope have it; what is no domain stays as it was given, to be refused."""
+    name = wanted.return_path_domain
+    if name is UNSET:
+        return account.return_path_domain
+    try:
+        return name and address.ascii_domain(name).rstrip(".")
+    except address.AddressError:
+        return name
 
 
 def _tls(wanted: NewAccount) -> Any:

@@ -93,7 +93,10 @@ class Mailbox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to change; what is absent stays. `password` and `secret` are two names of one thing."""
+    """What to change; what is absent stays. Reports go to `bounce+…@return_path_domain`, else to the sender's own address.
+
+    With `leave_one_time_links` clicks are not followed through links that look as if they work only once.
+    `password` and `secret` are two names of one thing."""
 
     name: Line | UnsetType = UNSET
     host: Host | UnsetType = UNSET
@@ -109,6 +112,7 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ambiguity: Ambiguity | UnsetType = UNSET
     tracking: Signals | UnsetType = UNSET
     return_path_domain: Host | UnsetType | None = UNSET
+    leave_one_time_links: bool | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
     default: bool | UnsetType = UNSET
     imap: Mailbox | UnsetType | None = UNSET
@@ -172,6 +176,7 @@ class AccountShown(msgspec.Struct, frozen=True, kw_only=True):
     ambiguity: Ambiguity
     tracking: Tracking
     return_path_domain: str | None
+    leave_one_time_links: bool
     imap: MailboxShown | None
     disabled: bool
     default: bool
@@ -233,6 +238,7 @@ def shown(account: Account, default_id: str | None) -> AccountShown:
         ambiguity=account.ambiguity,
         tracking=account.tracking,
         return_path_domain=account.return_path_domain,
+        leave_one_time_links=account.leave_one_time_links,
         imap=_mailbox(account.imap) if account.imap else None,
         disabled=account.disabled,
         default=account.id == default_id,

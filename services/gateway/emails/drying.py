@@ -18,8 +18,7 @@ from services.gateway.emails.repeats import Claim
 from services.gateway.request import Reply, Request
 from shared.events import email
 from shared.events.base import WorkspaceId
-from shared.mail import links
-from shared.runtime import message
+from shared.runtime import instrumenting, message
 from shared.runtime.suppressions import Entry
 
 Role: TypeAlias = Literal["to", "cc", "bcc"]
@@ -94,10 +93,13 @@ async def _dry(request: Request) -> Dry:
     sent = submitting.accepted(services, about, made, kept, by, now).email
     content = await message.content_of(sent, services.content)
     opened = message.open_message(
-        sent, content, services.content, signer=raw.signer(services, by.account, sent)
+        sent,
+        content,
+        services.content,
+        instrumenting.Origin(services.tokens, about.workspace, about.email_id),
+        signer=raw.signer(services, by.account, sent),
     )
     found = await services.suppressions.find(request.workspace, [one for one, _ in sent.recipients()])
-    follows = sent.tracking.clicks and content.html is not None
     return Dry(
         valid=not unusable,
         smtp_account_id=by.account.id,
@@ -111,13 +113,9 @@ async def _dry(request: Request) -> Dry:
             WouldAttach(one.filename, one.content_type, one.size, one.content_id) for one in sent.attachments
         ],
         recipients=_verdicts(sent, unusable, found),
-        links=await asyncio.to_thread(_links, content.html or "") if follows else [],
+        links=await asyncio.to_thread(instrumenting.followed, content.html, sent) if content.html else [],
         warnings=_warnings(sent, found),
     )
-
-
-def _links(html: str) -> list[str]:
-    return [link.url for link in links.found(html.encode("utf-8", "replace"))]
 
 
 def _unstored(file: File | email.Attachment) -> email.Attachment:

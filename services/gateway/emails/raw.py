@@ -15,6 +15,7 @@ from shared.events.base import EmailId
 from shared.events.record import Record
 from shared.runtime import message, signing
 from shared.runtime.configuration import Account
+from shared.runtime.instrumenting import Origin
 from shared.runtime.keyring import KeyringError
 
 logger = structlog.get_logger(__name__)
@@ -31,7 +32,9 @@ async def show(request: Request) -> Download:
     except reading.ContentGone as error:
         raise reading.gone(error) from error
     account = await submitting.account_for(services, request.workspace, sent.account_id)
-    opened = message.open_message(sent, content, services.content, signer=signer(services, account, sent))
+    origin = Origin(services.tokens, request.workspace, email_id)
+    signed = signer(services, account, sent)
+    opened = message.open_message(sent, content, services.content, origin, signer=signed)
     return Download("message/rfc822", f"{email_id}.eml", opened.size, opened.pieces())
 
 

@@ -192,7 +192,12 @@ def accepted(
     boundary = identifiers.boundary()
     domain = by.from_.address.rpartition("@")[2]
     message_id = handles.message_id(services.tokens, about.workspace, about.email_id, domain)
-    tracker = email.Tracker(url=services.settings.tracker_url, key_id=services.tokens.current)
+    tracker = email.Tracker(
+        url=services.settings.tracker_url,
+        key_id=services.tokens.current,
+        leave_one_time=by.account.leave_one_time_links,
+        return_path=handles.sender(services.tokens, about.email_id, by.account, by.from_.address),
+    )
     event = acceptance.accept(made, kept, by, message_id, now, boundary, about.request_hash, place, tracker)
     return unsubscribing.linked(services, about, event) if made.unsubscribe else event
 

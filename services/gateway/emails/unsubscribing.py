@@ -11,6 +11,7 @@ import msgspec
 from services.gateway.emails.repeats import Claim
 from services.gateway.request import Services
 from shared.events import email, submission
+from shared.runtime import handles
 from shared.runtime.tokens import Pointer
 
 # Stands in a header between angle brackets and has a path put behind it.
@@ -28,8 +29,18 @@ def linked(services: Services, about: Claim, event: submission.Requested) -> sub
     """Return the request with the address of this email, signed; one that it had is replaced."""
     token = services.tokens.sign("unsubscribe", _pointer(about, event.email).encoded())
     url = f"{services.settings.tracker_url.rstrip('/')}/u/{token}"
-    sent = msgspec.structs.replace(event.email, unsubscribe_url=url)
+    sent = msgspec.structs.replace(
+        event.email, unsubscribe_url=url, unsubscribe_address=_address(services, about, event)
+    )
     return msgspec.structs.replace(event, email=sent)
+
+
+def _address(services: Services, about: Claim, event: submission.Requested) -> str | None:
+    """Return the address to unsubscribe by mail, where there is a domain of ours; who writes there is who leaves."""
+    local, _, domain = (event.email.tracker.return_path or "" if event.email.tracker else "").rpartition("@")
+    if not local.startswith(f"{handles.PREFIX}+"):
+        return None
+    return handles.unsubscribe_address(services.tokens, about.workspace, about.email_id, domain)
 
 
 def _pointer(about: Claim, sent: email.Email) -> Pointer:

@@ -18,7 +18,7 @@ from shared.mail.address import Mailbox
 from shared.runtime.content import ContentStore
 from shared.runtime.message import open_message
 from tests.controls import dkim_reader
-from tests.controls.emails import ACCOUNT
+from tests.controls.emails import ACCOUNT, an_origin
 
 TEXT = """Hello Ann,
 
@@ -109,7 +109,9 @@ def the_email(number: int, **fields: Any) -> Email:
 
 
 async def written(store: ContentStore, content: Content, sent: Email, signer: dkim.Signer) -> bytes:
-    return b"".join([piece async for piece in open_message(sent, content, store, signer=signer).pieces()])
+    return b"".join(
+        [piece async for piece in open_message(sent, content, store, an_origin(), signer=signer).pieces()]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from shared.runtime import content, message
 from shared.runtime.content import ContentStore, ContentUnavailable
 from shared.runtime.message import ContentLost, Message, open_message
 from tests.controls.attachments import LONE_DOT, a_store, damage, remove, stored
-from tests.controls.emails import an_email
+from tests.controls.emails import an_email, an_origin
 
 BODIES = email_.Content(text="Hello\r\n.\r\n", html="<p>Hello <img src='cid:logo@x'></p>")
 
@@ -55,7 +55,7 @@ async def test_every_file_comes_bit_by_bit_and_as_long_as_was_said(tmp_path: Pat
     made = [await stored(store, data, name, content_type="text/plain") for name, data in contents.items()]
     made[-1] = await stored(store, b"png", "logo.png", content_id="logo@x", disposition="inline")
     accepted = an_email(attachments=tuple(made))
-    opened = open_message(accepted, BODIES, store, signer=a_signer() if signed else None)
+    opened = open_message(accepted, BODIES, store, an_origin(), signer=a_signer() if signed else None)
     assert opened.whole is None
     assert not opened.needs_8bit
     assert sorted(await files_of(opened)) == sorted(contents.items())
@@ -71,9 +71,9 @@ async def test_two_openings_give_equal_bytes_and_the_signature_covers_the_stream
 ) -> None:
     store, signer = a_store(tmp_path), a_signer()
     accepted = an_email(attachments=(await stored(store, os.urandom(600_000)),))
-    first = await whole(open_message(accepted, BODIES, store, signer=signer))
-    assert first == await whole(open_message(accepted, BODIES, store, signer=signer))
-    unsigned = await whole(open_message(accepted, BODIES, store))
+    first = await whole(open_message(accepted, BODIES, store, an_origin(), signer=signer))
+    assert first == await whole(open_message(accepted, BODIES, store, an_origin(), signer=signer))
+    unsigned = await whole(open_message(accepted, BODIES, store, an_origin()))
     assert first.endswith(unsigned)
     header, _, body = unsigned.partition(b"\r\n\r\n")
     expected = dkim.BodyHash()
@@ -85,8 +85,8 @@ async def test_two_openings_give_equal_bytes_and_the_signature_covers_the_stream
 async def test_without_files_the_message_is_in_memory_signed_or_not(tmp_path: Path) -> None:
     store, signer = a_store(tmp_path), a_signer()
     accepted = an_email()
-    plain = open_message(accepted, BODIES, store)
-    signed = open_message(accepted, BODIES, store, signer=signer)
+    plain = open_message(accepted, BODIES, store, an_origin())
+    signed = open_message(accepted, BODIES, store, an_origin(), signer=signer)
     assert plain.whole is not None
     assert signed.whole is not None
     assert signed.whole.startswith(b"DKIM-Signature: ")
@@ -100,7 +100,7 @@ async def test_a_damaged_file_never_comes_to_its_last_piece(tmp_path: Path, wher
     store = a_store(tmp_path)
     file = await stored(store, os.urandom(600_000))
     damage(tmp_path, file, where)
-    opened = open_message(an_email(attachments=(file,)), BODIES, store)
+    opened = open_message(an_email(attachments=(file,)), BODIES, store, an_origin())
     came: list[bytes] = []
     with pytest.raises(ContentLost, match="damaged"):
         await collect(opened, came)
@@ -117,7 +117,7 @@ async def test_a_file_of_another_length_is_damaged_and_found_without_reading_it(
     await message.check_files(accepted, store)
     await store.put(file.key, b"x" * (200_000 + change))
     with pytest.raises(ContentLost):
-        await whole(open_message(accepted, BODIES, store))
+        await whole(open_message(accepted, BODIES, store, an_origin()))
     with pytest.raises(ContentLost):
         await message.check_files(accepted, store)
 
@@ -128,7 +128,7 @@ async def test_a_missing_file_is_lost(tmp_path: Path) -> None:
     accepted = an_email(attachments=(file,))
     remove(tmp_path, file)
     with pytest.raises(ContentLost, match="missing"):
-        await whole(open_message(accepted, BODIES, store))
+        await whole(open_message(accepted, BODIES, store, an_origin()))
     with pytest.raises(ContentLost, match="missing"):
         await message.check_files(accepted, store)
 
@@ -146,7 +146,9 @@ async def test_a_store_that_does_not_answer_is_unavailable_and_nothing_is_lost(
     monkeypatch.setattr(message, "STORE_WITHIN", 0.05)
     file = await stored(a_store(tmp_path), b"x")
     with pytest.raises(ContentUnavailable):
-        await whole(open_message(an_email(attachments=(file,)), BODIES, Silent(f"file://{tmp_path}")))
+        await whole(
+            open_message(an_email(attachments=(file,)), BODIES, Silent(f"file://{tmp_path}"), an_origin())
+        )
 
 
 async def test_a_store_that_is_not_there_is_unavailable_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -156,9 +158,9 @@ async def test_a_store_that_is_not_there_is_unavailable_and_nothing_is_lost(tmp_
     with pytest.raises(ContentUnavailable):
         await message.check_files(accepted, store)
     with pytest.raises(ContentUnavailable):
-        await whole(open_message(accepted, BODIES, store))
+        await whole(open_message(accepted, BODIES, store, an_origin()))
     (tmp_path / "unmounted").rename(tmp_path / "content")
-    assert await whole(open_message(accepted, BODIES, store))
+    assert await whole(open_message(accepted, BODIES, store, an_origin()))
 
 
 async def test_leaving_midway_closes_the_file(tmp_path: Path) -> None:
@@ -175,7 +177,9 @@ async def test_leaving_midway_closes_the_file(tmp_path: Path) -> None:
                 closed.append(key)
 
     file = await stored(a_store(tmp_path), b"", size=10_000_000)
-    pieces = open_message(an_email(attachments=(file,)), BODIES, Watched(f"file://{tmp_path}")).pieces()
+    pieces = open_message(
+        an_email(attachments=(file,)), BODIES, Watched(f"file://{tmp_path}"), an_origin()
+    ).pieces()
     await anext(pieces)
     await anext(pieces)
     await pieces.aclose()
@@ -186,7 +190,7 @@ async def test_only_the_announced_length_of_a_longer_file_is_ever_yielded(tmp_pa
     store = a_store(tmp_path)
     file = await stored(store, b"x" * 100)
     await store.put(file.key, b"x" * 10_000_000)
-    opened = open_message(an_email(attachments=(file,)), BODIES, store)
+    opened = open_message(an_email(attachments=(file,)), BODIES, store, an_origin())
     came: list[bytes] = []
     with pytest.raises(ContentLost, match="longer"):
         await collect(opened, came)
@@ -207,7 +211,7 @@ async def test_a_signer_is_told_the_emails_own_date(tmp_path: Path) -> None:
     store = a_store(tmp_path)
     for attachments in ((), (await stored(store, b"x"),)):
         accepted = an_email(attachments=attachments)
-        opened = open_message(accepted, BODIES, store, signer=Noting())
+        opened = open_message(accepted, BODIES, store, an_origin(), signer=Noting())
         assert len(await whole(opened)) == opened.size
         header, at = told.pop()
         assert at == accepted.date

@@ -18,8 +18,9 @@ from shared.events import delivery as said
 from shared.events.email import Attachment
 from shared.runtime.content import ContentMissing, ContentUnavailable
 from shared.runtime.delivery import ACK, Delivery
+from shared.runtime.instrumenting import Origin
 from tests.controls import dispatching
-from tests.controls.emails import a_request
+from tests.controls.emails import a_request, an_origin
 from tests.fakes.log import FakeLog
 from tests.fakes.suppressions import FakeSuppressions
 
@@ -82,6 +83,9 @@ class House:
 
     def signer(self, *_: Any) -> None:
         return None
+
+    def origin(self, workspace: str, email_id: str) -> Origin:
+        return an_origin(workspace, email_id)
 
 
 async def handled(store: Store, hop: Hop) -> tuple[FakeLog, Hands]:
