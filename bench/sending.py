@@ -47,10 +47,10 @@ async def durable_accept(world: World, count: int) -> list[Row]:
     Accepting is measured alone: what is accepted waits in the log meanwhile, its readers stand still.
     """
     port = free_port()
-    hello = _hello(port)
+    hello = start_hello(port)
     readers = [pid for pid, command in world.pids().items() if short_name(command) in READERS]
     try:
-        await _listening(port)
+        await listening(port)
         for pid in readers:
             os.kill(pid, signal.SIGSTOP)
         gateway = world.ports["GATEWAY"]
@@ -91,13 +91,15 @@ async def durable_accept(world: World, count: int) -> list[Row]:
     ]
 
 
-def _hello(port: int) -> subprocess.Popen[bytes]:
+def start_hello(port: int) -> subprocess.Popen[bytes]:
+    """Start the control of the HTTP rows."""
     return subprocess.Popen(
         [sys.executable, "-m", "bench.hello", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL
     )
 
 
-async def _listening(port: int) -> None:
+async def listening(port: int) -> None:
+    """Return when somebody listens there."""
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -112,7 +114,7 @@ async def end_to_end(world: World, sink: Sink, account: str, connections: int, c
     database = await asyncpg.connect(world.variables["SENDLOG_DATABASE_URL"])
     await sink.ask("reset")
     before_rows = await _sent(database)
-    cpu, sunk = world.cpu_seconds(), _cpu(sink.pid)
+    cpu, sunk = world.cpu_seconds(), cpu_of(sink.pid)
     made = list(requests(count, world.key, account, idempotent=False))
     own_built = time.process_time()
     began = time.perf_counter()
@@ -131,7 +133,7 @@ async def end_to_end(world: World, sink: Sink, account: str, connections: int, c
     await database.close()
     used = {name: value - cpu.get(name, 0.0) for name, value in world.cpu_seconds().items()}
     used["client"] = time.process_time() - own_built
-    used["sink"] = _cpu(sink.pid) - sunk
+    used["sink"] = cpu_of(sink.pid) - sunk
     micros = {name: value / count * 1e6 for name, value in used.items() if value > 0.01}
     total = sum(micros.values())
     bar = 2000 if connections == 64 else 2500
@@ -152,7 +154,8 @@ async def _sent(database: asyncpg.Connection) -> int:
     return count
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds a process has used."""
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 

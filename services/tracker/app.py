@@ -1,31 +1,34 @@
-"""Builds the tracker: the only place that constructs its parts."""
+"""Builds the tracker: the only place that constructs its parts.
 
+The public paths come first: a recipient's link leads where it should also when the broker is not there, and what
+was asked for then is in the journal.
+"""
+
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
+import nats
+import structlog
 from aiohttp import web
 
-from services.tracker import ingress, machine
-from services.tracker.addressing import Finder
-from services.tracker.archive import Archive
-from services.tracker.inbound import Inbound
+from services.tracker import parts
+from services.tracker.answering import HttpServer
 from services.tracker.journal import Journal
-from services.tracker.ours import Ours
 from services.tracker.public import Public
+from services.tracker.ranges import Ranges
+from services.tracker.readiness import Readiness
 from services.tracker.settings import Settings
-from services.tracker.taking import Taker
-from shared.runtime import health, keyring, log, outgoing, postgres, settings, topology
-from shared.runtime.buckets import Bucket
-from shared.runtime.configuration import Account, Workspace
-from shared.runtime.content import ContentStore
-from shared.runtime.publisher import Publisher
-from shared.runtime.suppressions import Suppressions
+from shared.runtime import keyring, outgoing, process, settings
+from shared.runtime.log import BrokerUnavailable
 from shared.runtime.tokens import Tokens
 
-GRACE = 10.0
-CONNECTIONS = 4
+logger = structlog.get_logger(__name__)
+GRACE: Final = 2.0
+AGAIN_AFTER: Final = 1.0
 _MACHINES = Path(__file__).with_name("machines.txt")
 
 
@@ -34,53 +37,39 @@ async def build() -> AsyncIterator[None]:
     """Run the tracker for the length of the block."""
     wanted = settings.read(Settings, os.environ)
     ring = keyring.load(Path(wanted.keyring))
+    ranges = Ranges(Path(wanted.machine_networks or _MACHINES))
+    proxies = outgoing.parse_networks(wanted.trusted_proxies)
     async with AsyncExitStack() as stack:
-        client = await log.connect(wanted.nats_url, "tracker")
-        stack.push_async_callback(client.close)
-        emails = log.Log(client)
-        await emails.open()
-        publisher = Publisher(emails)
-        publisher.start()
-        stack.push_async_callback(publisher.stop)
-        accounts, workspaces = (
-            Bucket(client, topology.ACCOUNTS, Account),
-            Bucket(client, topology.WORKSPACES, Workspace),
-        )
-        for bucket in (accounts, workspaces):
-            await bucket.open()
-            stack.push_async_callback(bucket.close)
-        suppressions = Suppressions(client, ring)
-        await suppressions.open()
-        pool = await postgres.connect(wanted.database_url, size=CONNECTIONS, lazy=True)
-        stack.callback(pool.terminate)
-        tokens, archive, journal = Tokens(ring), Archive(pool), Journal(Path(wanted.journal))
-        left_over = journal.left_over()
+        journal = Journal(Path(wanted.journal))
+        journal.leaves = True
         journal.start()
         stack.push_async_callback(journal.stop)
-        networks = machine.networks(Path(wanted.machine_networks or _MACHINES))
-        taker = Taker(emails, publisher, suppressions, archive, journal, networks, wanted.privacy)
-        taker.start()
-        stack.push_async_callback(taker.stop, GRACE)
-        for hit in left_over:
-            taker.take(hit)
-        told = health.Health()
-        told.add("broker", health.broker_check(emails, publisher), vital=False)  # hits are taken without it
-        await told.serve(wanted.health_host, wanted.health_port)
-        stack.push_async_callback(told.stop)
-        finder = Finder(tokens, workspaces.items)
-        inbound = Inbound(emails, publisher, suppressions, ContentStore(wanted.content_url), finder, archive)
-        mail = await ingress.serve(
-            ingress.Handler(inbound, Ours(accounts.items).has),
-            wanted.ingress_host,
-            wanted.ingress_port,
-            wanted.ingress_protocol,
-        )
-        stack.callback(mail.close)
-        pages = {path: told.page(path) for path in ("/livez", "/readyz")}
-        public = Public(tokens, journal, taker, outgoing.parse_networks(wanted.trusted_proxies), pages)
-        runner = web.ServerRunner(web.Server(public.answer, access_log=None), shutdown_timeout=GRACE)
+        told = Readiness(journal)
+        await told.health.serve(wanted.health_host, wanted.health_port)
+        stack.push_async_callback(told.health.stop)
+        public = Public(Tokens(ring), journal, proxies, told.pages())
+        inner = await stack.enter_async_context(AsyncExitStack())  # closed after the public paths
+        runner = web.ServerRunner(HttpServer(public.answer), shutdown_timeout=GRACE)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, wanted.tracker_host, wanted.tracker_port, backlog=1024).start()
+
+        async def take() -> None:
+            """Open the rest, again and again while the broker is not there."""
+            while True:
+                try:
+                    async with AsyncExitStack() as attempt:
+                        found = await parts.opened(wanted, ring, journal, ranges, attempt)
+                        inner.push_async_exit(attempt.pop_all())
+                except (BrokerUnavailable, nats.errors.Error) as error:
+                    told.waiting_for = str(error) or repr(error)
+                    logger.warning("broker_awaited", error=told.waiting_for)
+                    await asyncio.sleep(AGAIN_AFTER)
+                else:
+                    public.desk = found.taker
+                    told.opened(found)
+                    return
+
+        await stack.enter_async_context(process.background(asyncio.create_task(take())))
         yield
-        told.stopping = True
+        told.health.stopping = True

@@ -21,7 +21,12 @@ class Archive:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
+    async def state(self, workspace: str, email_id: str) -> fold.State | None:
+        """Return what is known of the email, or None. Raises: one of postgres.UNAVAILABLE."""
+        found = await self._pool.fetchval(SQL["find_state"], workspace, email_id, timeout=WITHIN)
+        return None if found is None else _decode(found)
+
     async def email(self, workspace: str, email_id: str) -> Email | None:
         """Return the email as it was accepted, or None. Raises: one of postgres.UNAVAILABLE."""
-        found = await self._pool.fetchval(SQL["find_state"], workspace, email_id, timeout=WITHIN)
-        return None if found is None else _decode(found).email
+        state = await self.state(workspace, email_id)
+        return None if state is None else state.email

@@ -9,7 +9,8 @@ import msgspec
 class Hit(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Who asked for what, when. `event_id` is random at capture: a hit taken twice is the same event twice.
 
-    `place` is the recipient's index in `Email.recipients()`; `segment` is the journal's file that holds the hit.
+    `place` is the recipient's index in `Email.recipients()`; `segment` is the journal's file that holds the hit,
+    and `is_left` says that nobody holds it beside that: it will be read from there.
     """
 
     kind: Literal["open", "click", "one_click", "page"]
@@ -23,3 +24,9 @@ class Hit(msgspec.Struct, kw_only=True, omit_defaults=True):
     user_agent: str = ""
     purpose: str = ""
     segment: str = ""
+    is_left: bool = False
+
+    @property
+    def is_unsubscribe(self) -> bool:
+        """Say whether the recipient wants no more mail; everything else may be a machine's doing."""
+        return self.kind in ("one_click", "page")

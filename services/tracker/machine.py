@@ -6,12 +6,14 @@ machine's: told by the agent, the network, or a haste no person has.
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
 
-Networks: TypeAlias = Sequence[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str]]
+# Whose a network is, by (IP version, length of the prefix) and the prefix: a list of thousands costs no more.
+Networks: TypeAlias = Mapping[tuple[int, int], Mapping[int, str]]
+_BITS: Final = {4: 32, 6: 128}
 HASTE: Final = timedelta(seconds=2)
 LINKS_AT_ONCE: Final = 3
 _MAX_AGENT: Final = 1000
@@ -46,12 +48,12 @@ def by_network(address: str, networks: Networks) -> str | None:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return None
-    mapped = getattr(ip, "ipv4_mapped", None)
-    ip = mapped or ip
-    return next(
-        (f"network: {name}" for network, name in networks if ip.version == network.version and ip in network),
-        None,
-    )
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    number, bits = int(ip), _BITS[ip.version]
+    for (version, length), owners in networks.items():
+        if version == ip.version and (owner := owners.get(number >> (bits - length))) is not None:
+            return f"network: {owner}"
+    return None
 
 
 def by_time(at: datetime, sent_at: datetime | None, is_under_way: bool) -> str | None:
@@ -75,14 +77,15 @@ def networks(path: Path) -> Networks:
 
     Raises: ValueError naming the line; OSError.
     """
-    found = []
+    found: dict[tuple[int, int], dict[int, str]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         entry = line.partition("#")[0].split(None, 1)
         if entry:
             try:
-                found.append(
-                    (ipaddress.ip_network(entry[0]), entry[1].strip() if len(entry) > 1 else "machines")
-                )
+                network = ipaddress.ip_network(entry[0])
             except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {error}") from error
-    return tuple(found)
+            prefix = int(network.network_address) >> (_BITS[network.version] - network.prefixlen)
+            owners = found.setdefault((network.version, network.prefixlen), {})
+            owners[prefix] = entry[1].strip() if len(entry) > 1 else "machines"
+    return found

@@ -1,48 +1,42 @@
-"""Taking hits from the journal into the log: held for two seconds, judged, appended, let go.
+"""Taking hits from the journal into the log: held for two seconds, judged, appended, let go; many at once.
 
 Held, because only then is it known whether the email was sent meanwhile and how many links were followed at
-once. What the log cannot take stays in the journal and is tried again.
+once. What the log cannot take is tried again; beyond what memory has room for, hits stay in the journal.
 """
 
 import asyncio
-import ipaddress
-from collections import OrderedDict, deque
+import heapq
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
-from services.tracker import machine
+from services.tracker import judging
+from services.tracker.clicks import Clicks
 from services.tracker.hit import Hit
-from services.tracker.inbound import Archive
 from services.tracker.journal import Journal
-from shared.events import fold, signal
+from services.tracker.judging import Known
+from services.tracker.privacy import Privacy
+from services.tracker.ranges import Ranges
+from services.tracker.remembering import Emails
 from shared.events.base import EmailId, EventId, WorkspaceId
-from shared.events.email import Email
 from shared.events.record import Record
-from shared.runtime import postgres
-from shared.runtime.log import BrokerUnavailable, Log
-from shared.runtime.publisher import Publisher, Unconfirmed
+from shared.runtime import process
+from shared.runtime.log import BrokerUnavailable
+from shared.runtime.publisher import Publisher, Refused, Unconfirmed
 from shared.runtime.suppressions import Suppressions
 
 logger = structlog.get_logger(__name__)
 HITS: Final = Counter("sendlog_hits_total", "Hits by kind and by who made them", ["kind", "by"])
+HELD: Final = Gauge("sendlog_hits_held", "Hits in memory that the log does not have yet")
 HOLD: Final = 2.2
-AT_ONCE: Final = 512
-BACKLOG: Final = 4096
 RETRY: Final = 1.0
-KNOWN: Final = 50_000
-Privacy = Literal["full", "anonymised", "none"]
-
-
-class _Known:
-    """What is remembered of an email: itself, and when it was sent, once it was."""
-
-    __slots__ = ("email", "sent_at", "under_way")
-
-    def __init__(self, email: Email | None, sent_at: datetime | None, under_way: bool) -> None:
-        self.email, self.sent_at, self.under_way = email, sent_at, under_way
+GROUP: Final = 256
+GROUPS: Final = 3
+MOST: Final = 20_000
+WITHIN: Final = 10.0
+COMPLAIN_EVERY: Final = 5.0
 
 
 class Taker:
@@ -50,171 +44,175 @@ class Taker:
 
     def __init__(
         self,
-        log: Log,
+        emails: Emails,
         publisher: Publisher,
         suppressions: Suppressions,
-        archive: Archive,
         journal: Journal,
-        networks: machine.Networks,
+        ranges: Ranges,
         privacy: Privacy,
     ) -> None:
-        self._log, self._publisher, self._suppressions, self._archive = log, publisher, suppressions, archive
-        self._journal, self._networks, self._privacy = journal, networks, privacy
-        self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._clicks: dict[str, list[tuple[datetime, str]]] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._held: deque[tuple[float, Hit]] = deque()
-        self._wake = asyncio.Event()
-        self._holding: asyncio.Task[None] | None = None
+        self._emails, self._publisher, self._suppressions = emails, publisher, suppressions
+        self._journal, self._ranges, self._privacy = journal, ranges, privacy
+        self._clicks = Clicks()
+        self._held: list[tuple[float, int, Hit]] = []
+        self._count = self._number = 0
+        self._slots = asyncio.Semaphore(GROUPS)
+        self._groups: set[asyncio.Task[None]] = set()
+        self._wake, self._moved = asyncio.Event(), asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._complained_at = -COMPLAIN_EVERY
 
     def start(self) -> None:
-        """Begin to let held hits go; call once in a running loop."""
-        self._holding = asyncio.create_task(self._let_go_for_ever(), name="hold")
+        """Begin with what the journal was left with; call once in a running loop."""
+        self._running = asyncio.create_task(self._run(), name="taking")
 
     def hold(self, hit: Hit) -> None:
         """Take an opening or a click in a while: only then is known what a verdict needs."""
-        if hit.kind == "click":
-            self._clicks.setdefault(hit.email_id, []).append((hit.at, hit.url))
-        self._held.append((asyncio.get_running_loop().time() + HOLD, hit))
-        self._wake.set()
+        if hit.is_left:
+            self._wake.set()
+            return
+        self._clicks.note(hit)
+        self._grown(1)
+        self._push(asyncio.get_running_loop().time() + HOLD, hit)
 
     def take(self, hit: Hit) -> "asyncio.Task[None]":
-        """Begin with a hit that the journal holds; the task ends when the log has it."""
-        task = asyncio.create_task(self._take(hit))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        """Take a hit that needs no verdict; the task ends when the log has it, or it will be tried again."""
+        if not hit.is_left:
+            self._grown(1)
+        return self._begin([hit])
 
     async def stop(self, within: float) -> None:
-        """Take what waits without holding it any longer; what is not taken in time stays in the journal."""
-        if self._holding is not None:
-            self._holding.cancel()
-            await asyncio.gather(self._holding, return_exceptions=True)
-        while self._held:
-            self.take(self._held.popleft()[1])
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=within)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Take what is held, each in its time; what the log does not take until then stays in the journal."""
+        try:
+            async with asyncio.timeout(within):
+                while self._count and self._publisher.problem is None:
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            logger.warning("hits_left", held=self._count)
+        for tasks in ([self._running] if self._running else [], list(self._groups)):
+            if tasks:
+                await process.end(*tasks)
 
-    async def _let_go_for_ever(self) -> None:
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while not self._held:
-                self._wake.clear()
-                await self._wake.wait()
-            await asyncio.sleep(max(0.0, self._held[0][0] - loop.time()))
-            while self._held and self._held[0][0] <= loop.time() and len(self._tasks) < BACKLOG:
-                self.take(self._held.popleft()[1])
-            if len(self._tasks) >= BACKLOG:
-                await asyncio.wait(list(self._tasks), return_when=asyncio.FIRST_COMPLETED)
+            self._wake.clear()
+            if self._journal.has_left and self._count < MOST // 2:
+                await self._load()
+            while self._held and self._held[0][0] <= loop.time():
+                if len(self._groups) >= GROUPS:
+                    await asyncio.wait(self._groups, return_when=asyncio.FIRST_COMPLETED)
+                self._begin(self._due(loop.time()))
+            wait = self._held[0][0] - loop.time() if self._held else None
+            if not (self._journal.has_left and self._count < MOST // 2):
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
 
-    async def _take(self, hit: Hit) -> None:
-        while True:
-            try:
-                async with self._slots:
-                    await self._say(hit)
-                break
-            except (Unconfirmed, BrokerUnavailable, *postgres.UNAVAILABLE) as error:
-                logger.warning("hit_waits", email_id=hit.email_id, error=str(error))
-                await asyncio.sleep(RETRY)
-        self._journal.let_go(hit)
-        self._forget_click(hit)
+    async def _load(self) -> None:
+        """Hold the oldest hits that were left; new ones are held as they come once none are left."""
+        now, wall = asyncio.get_running_loop().time(), datetime.now(UTC)
+        hits = await self._journal.load()
+        for hit in hits:
+            self._clicks.note(hit)
+            age = (wall - hit.at).total_seconds()
+            self._push(now + min(HOLD, max(0.0, HOLD - age)), hit)
+        self._grown(len(hits))
 
-    async def _say(self, hit: Hit) -> None:
-        known = await self._email(hit)
-        if known.email is None:
-            HITS.labels(hit.kind, "nobody").inc()  # a valid token of an email that was erased
+    def _due(self, now: float) -> list[Hit]:
+        found: list[Hit] = []
+        while self._held and self._held[0][0] <= now and len(found) < GROUP:
+            found.append(heapq.heappop(self._held)[2])
+        return found
+
+    def _push(self, due: float, hit: Hit) -> None:
+        self._number += 1
+        if not self._held or due < self._held[0][0]:
+            self._wake.set()
+        heapq.heappush(self._held, (due, self._number, hit))
+
+    def _grown(self, more: int) -> None:
+        self._count += more
+        HELD.set(self._count)
+        if self._count >= MOST:
+            self._journal.leaves = True
+        elif not self._journal.has_left:
+            self._journal.leaves = False
+        elif self._count < MOST // 2:
+            self._wake.set()
+
+    def _begin(self, hits: list[Hit]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(self._group(hits))
+        self._groups.add(task)
+        task.add_done_callback(self._groups.discard)
+        return task
+
+    async def _group(self, hits: list[Hit]) -> None:
+        """Take a group; those that did not get into the log come again in a while."""
+        try:
+            async with self._slots:
+                done = await self._say(hits)
+        except BrokerUnavailable as error:
+            self._complain(str(error))
+            done = []
+        except Exception:
+            logger.exception("hits_failed", hits=len(hits))
+            done = []
+        self._journal.let_go(done)
+        self._clicks.forget()
+        self._grown(-sum(not hit.is_left for hit in done))
+        self._moved.set()
+        taken = {id(hit) for hit in done}
+        again = asyncio.get_running_loop().time() + RETRY
+        for hit in hits:
+            if id(hit) not in taken and not hit.is_left:
+                self._clicks.note(hit)  # its neighbours come again as well
+                self._push(again, hit)
+
+    async def _say(self, hits: list[Hit]) -> list[Hit]:
+        """Append what is said of these hits; return those that are done with."""
+        emails = await self._emails.find({(hit.workspace, hit.email_id) for hit in hits})
+        asked = [hit for hit in hits if (hit.workspace, hit.email_id) in emails]
+        told = await asyncio.gather(
+            *(self._say_one(hit, emails[hit.workspace, hit.email_id]) for hit in asked),
+            return_exceptions=True,
+        )
+        return [hit for hit, fault in zip(asked, told, strict=True) if not self._comes_again(hit, fault)]
+
+    async def _say_one(self, hit: Hit, email: Known | None) -> None:
+        if email is None:  # a valid token of an email that was erased
+            HITS.labels(hit.kind, "nobody").inc()
             return
-        recipients = known.email.recipients()
-        place = hit.place if hit.place is not None and hit.place < len(recipients) else None
-        recipient = recipients[place][0] if place is not None else None
-        if recipient is None and len(recipients) == 1:
-            recipient = recipients[0][0]
-        if hit.kind in ("one_click", "page") and recipient is not None:
-            await self._suppressions.add(hit.workspace, recipient, "unsubscribe", f"by the link, {hit.kind}")
-        event = self._event(hit, known, recipient)
+        why = None
+        if hit.is_unsubscribe:
+            recipient = email.recipient(hit.place)
+            if recipient is not None:
+                detail = f"by the link, {hit.kind}"
+                await self._suppressions.add(hit.workspace, recipient, "unsubscribe", detail)
+        else:
+            why = judging.reason(hit, email, self._clicks.of(hit), self._ranges.networks())
+        event = judging.event(hit, email, why, self._privacy)
         item = Record(WorkspaceId(hit.workspace), EmailId(hit.email_id), EventId(hit.event_id), event)
-        await self._publisher.append(item, within=10.0)
+        await self._publisher.append(item, within=WITHIN)
+        HITS.labels(hit.kind, "machine" if why else "person").inc()
 
-    def _event(self, hit: Hit, known: _Known, recipient: str | None) -> signal.Signal:
-        if hit.kind in ("one_click", "page"):
-            HITS.labels(hit.kind, "person").inc()
-            return signal.Unsubscribed(occurred_at=hit.at, recipient=recipient, via=hit.kind)
-        reason = self._machine(hit, known)
-        HITS.labels(hit.kind, "machine" if reason else "person").inc()
-        address = shown_address(hit.ip_address, self._privacy)
-        agent = hit.user_agent[:500] or None if self._privacy != "none" else None
-        if hit.kind == "click":
-            return signal.Clicked(
-                occurred_at=hit.at,
-                recipient=recipient,
-                ip_address=address,
-                user_agent=agent,
-                machine=reason is not None,
-                reason=reason,
-                url=hit.url,
-            )
-        return signal.Opened(
-            occurred_at=hit.at,
-            recipient=recipient,
-            ip_address=address,
-            user_agent=agent,
-            machine=reason is not None,
-            reason=reason,
-        )
-
-    def _machine(self, hit: Hit, known: _Known) -> str | None:
-        return (
-            machine.by_request(hit.user_agent, hit.purpose)
-            or machine.by_network(hit.ip_address, self._networks)
-            or machine.by_time(hit.at, known.sent_at, known.under_way)
-            or (
-                machine.by_links(self._clicks.get(hit.email_id, ()), hit.at, hit.url)
-                if hit.kind == "click"
-                else None
-            )
-        )
-
-    async def _email(self, hit: Hit) -> _Known:
-        known = self._known.get(hit.email_id)
-        if known is not None and known.sent_at is not None:
-            self._known.move_to_end(hit.email_id)
-            return known
-        state = fold.fold(await self._log.history(hit.workspace, hit.email_id))
-        if state.email is None:
-            known = _Known(await self._archive.email(hit.workspace, hit.email_id), state.sent_at, False)
+    def _comes_again(self, hit: Hit, fault: BaseException | None) -> bool:
+        if fault is None:
+            return False
+        if isinstance(fault, Refused):  # no repeat will change it
+            logger.error("hit_refused", email_id=hit.email_id, kind=hit.kind, error=str(fault))
+            return False
+        if isinstance(fault, Unconfirmed | BrokerUnavailable):
+            self._complain(str(fault))
         else:
-            known = _Known(state.email, state.sent_at, state.sent_at is None)
-        self._known[hit.email_id] = known
-        if len(self._known) > KNOWN:
-            self._known.popitem(last=False)
-        return known
+            logger.error("hit_failed", email_id=hit.email_id, kind=hit.kind, exc_info=fault)
+        return True
 
-    def _forget_click(self, hit: Hit) -> None:
-        """Forget the clicks that no other can be compared with any more."""
-        clicks = self._clicks.get(hit.email_id)
-        if clicks is None:
-            return
-        now = datetime.now(UTC)
-        recent = [(at, url) for at, url in clicks if now - at < 4 * machine.HASTE]
-        if recent:
-            self._clicks[hit.email_id] = recent
-        else:
-            del self._clicks[hit.email_id]
-
-
-def shown_address(address: str, privacy: Privacy) -> str | None:
-    """Return the address as it may be kept: as it is, without its last part, or not at all."""
-    if privacy == "none" or not address:
-        return None
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    if privacy == "full":
-        return str(ip)
-    prefix = 24 if ip.version == 4 else 48
-    return str(ipaddress.ip_network((ip, prefix), strict=False).network_address)
+    def _complain(self, why: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._complained_at >= COMPLAIN_EVERY:
+            self._complained_at = now
+            logger.warning("hits_wait", held=self._count, why=why)

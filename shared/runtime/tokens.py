@@ -9,7 +9,6 @@ import binascii
 import hashlib
 import hmac
 import re
-import uuid
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
 

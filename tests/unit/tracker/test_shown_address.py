@@ -1,6 +1,6 @@
 import pytest
 
-from services.tracker.taking import Privacy, shown_address
+from services.tracker.privacy import Privacy, shown_address
 
 
 @pytest.mark.parametrize(

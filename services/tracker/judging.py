@@ -1,0 +1,78 @@
+"""From a hit to its event: the recipient, the verdict, and what of it may be kept. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from services.tracker import machine
+from services.tracker.hit import Hit
+from services.tracker.privacy import Privacy, shown_address, shown_agent
+from shared.events import fold, signal
+
+Clicks = Iterable[tuple[datetime, str]]
+
+
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """What a verdict needs of an email. `is_under_way`: as far as we know, it has not been sent."""
+
+    recipients: tuple[str, ...]
+    sent_at: datetime | None
+    is_under_way: bool
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether nothing later changes this."""
+        return not self.is_under_way
+
+    def recipient(self, place: int | None) -> str | None:
+        """Return the recipient a token names; the only one where there is one."""
+        if place is not None and place < len(self.recipients):
+            return self.recipients[place]
+        return self.recipients[0] if len(self.recipients) == 1 else None
+
+
+def known(state: fold.State) -> Known | None:
+    """Return what a state tells, or None where it does not hold the email."""
+    if state.email is None:
+        return None
+    addresses = tuple(address for address, _ in state.email.recipients())
+    return Known(addresses, state.sent_at, state.sent_at is None)
+
+
+def reason(hit: Hit, email: Known, clicks: Clicks, networks: machine.Networks) -> str | None:
+    """Return why a machine made this hit, or None: a person did."""
+    found = (
+        machine.by_request(hit.user_agent, hit.purpose)
+        or machine.by_network(hit.ip_address, networks)
+        or machine.by_time(hit.at, email.sent_at, email.is_under_way)
+    )
+    if found is None and hit.kind == "click":
+        return machine.by_links(clicks, hit.at, hit.url)
+    return found
+
+
+def event(hit: Hit, email: Known, why: str | None, privacy: Privacy) -> signal.Signal:
+    """Return what is said of the hit; `why` is the reason to call it a machine's."""
+    recipient = email.recipient(hit.place)
+    if hit.kind == "one_click" or hit.kind == "page":
+        return signal.Unsubscribed(occurred_at=hit.at, recipient=recipient, via=hit.kind)
+    address, agent = shown_address(hit.ip_address, privacy), shown_agent(hit.user_agent, privacy)
+    if hit.kind == "click":
+        return signal.Clicked(
+            occurred_at=hit.at,
+            recipient=recipient,
+            ip_address=address,
+            user_agent=agent,
+            machine=why is not None,
+            reason=why,
+            url=hit.url,
+        )
+    return signal.Opened(
+        occurred_at=hit.at,
+        recipient=recipient,
+        ip_address=address,
+        user_agent=agent,
+        machine=why is not None,
+        reason=why,
+    )
