@@ -1,0 +1,102 @@
+"""Hard or soft: hard only by a code or words that say that nobody has the address, and nothing against it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.tracker import verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "diagnostic"),
+    [
+        ("5.1.1", ""), ("5.1.2", ""), ("5.1.3", ""), ("5.1.6", ""), ("5.1.10", ""), ("5.4.4", "Host not found"),
+        ("5.0.0", "550 5.1.1 no"), ("5.0.0", "550 user unknown"), ("5.5.0", "551 User not local; unknown user"),
+        ("", "550 No such user here"), ("", "550 <a@b.example>: Recipient address rejected: User unknown in virtual alias table"),
+        ("5.1.0", "550 5.1.0 Address rejected, no such recipient"), ("", "550 Unbekannter Empfänger"),
+        ("5.0.0", "550-The email account that you tried to reach does not exist. Please try double-checking the address and try again"),
+    ],
+)  # fmt: skip
+def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> None:
+    assert verdict.judge("failed", status, "", diagnostic).kind == "hard"
+
+
+@pytest.mark.parametrize(
+    ("status", "diagnostic"),
+    [
+        ("5.2.2", "552 5.2.2 mailbox full"), ("5.3.4", "552 5.3.4 too big"), ("5.7.1", "550 5.7.1 user unknown"),
+        ("5.0.0", "550 rejected"), ("5.0.0", ""), ("5.5.0", "554 Transaction failed"), ("4.1.1", "450 4.1.1 user unknown"),
+        ("5.1.1", "550 5.1.1 mailbox quota exceeded"), ("5.1.1", "550 5.1.1 blocked by spamhaus"), ("5.2.1", "550 5.2.1 user unknown"),
+        ("5.1.1", "450 4.2.0 user unknown, greylisted"), ("5.0.0", "550 unknown user (in reply to end of DATA command)"),
+        ("5.1.1", "550 5.1.1 unknown user (in reply to end of DATA command)"), ("5.1.8", "550 5.1.8 sender unknown"),
+        ("5.0.0", "550 account disabled, user unknown"), ("5.4.4", "try again, host not found"), ("5.7.0", "535 authentication failed"),
+        ("5.1.1", "550 5.1.1 RCP-P2 Refused due to recipient preferences"), ("", "421 user unknown"), ("5.1.351", "550 5.1.351 unknown recipient"),
+        ("5.1.1", "Amazon SES has suppressed sending to this address"),
+    ],
+)  # fmt: skip
+def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) -> None:
+    assert verdict.judge("failed", status, "", diagnostic).kind == "soft"
+
+
+def test_words_beside_a_code_may_gainsay_it() -> None:
+    assert verdict.judge("failed", "5.1.1", "the mailbox is full", "550 5.1.1 no").kind == "soft"
+    assert (
+        verdict.judge("failed", "5.0.0", "(in reply to end of DATA command)", "550 user unknown").kind
+        == "soft"
+    )
+    assert (
+        verdict.judge("failed", "5.0.0", "", "550 user unknown", ">>> DATA <<< 550 user unknown").kind
+        == "soft"
+    )
+
+
+def test_an_answer_to_rcpt_that_was_read_after_data_is_one_to_rcpt() -> None:
+    session = ">>> DATA <<< 550 user unknown <<< 554 Error: no valid recipients"
+    assert verdict.judge("failed", "5.0.0", "", "550 user unknown", session).kind == "hard"
+    assert (
+        verdict.judge("failed", "5.0.0", "", "550 user unknown", ">>> DATA <<< 503 Need RCPT").kind == "hard"
+    )
+
+
+@pytest.mark.parametrize("action", ["delivered", "relayed", "expanded", "delayed"])
+def test_an_action_that_is_no_failure_stands_whatever_the_words(action: str) -> None:
+    assert verdict.judge(action, "5.1.1", "user unknown", "550 5.1.1 user unknown").kind == action
+
+
+@pytest.mark.parametrize(
+    ("diagnostic", "status", "words", "code"),
+    [
+        ("550 5.7.26 no", "5.0.0", "", "5.7.26"), ("550 no", "5.1.1", "", "5.1.1"), ("550-5.2.1 a 550 5.2.1 b", "5.0.0", "", "5.2.1"),
+        ("550 no", "5.0.0", "said 5.7.1", "5.7.1"), ("", "", "(#5.1.1)", "5.1.1"), ("host 10.5.1.1 said no", "", "", None),
+        ("version 5.1.1.2", "", "", None), ("550 no", "5.0.0", "4.2.2 earlier", "5.0.0"),
+    ],
+)  # fmt: skip
+def test_the_best_code_is_the_diagnostics_then_the_status_then_the_words(
+    diagnostic: str, status: str, words: str, code: str | None
+) -> None:
+    assert verdict.judge("failed", status, words, diagnostic).code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("550-5.7.1 blocked", 550), ("host a[192.0.2.550] said: 452 later", 452), ("Remote host said: 550 no", 550), ("550: no", 550),
+        ("ERROR_CODE :550, no", 550), ("at 12:550 o'clock", 0), ("call 555-1234", 0), ("250 ok", 0), ("id 1550 x", 0),
+    ],
+)  # fmt: skip
+def test_a_reply_code_is_no_other_number(text: str, code: int) -> None:
+    assert verdict.reply_code(text) == code
+
+
+def test_nothing_said_is_a_failure_only_where_the_action_says_so() -> None:
+    assert verdict.judge("failed", "", "", "").kind == "soft"
+    assert verdict.judge("", "", "", "").kind == "unknown"
+
+
+@given(
+    st.text(max_size=500), st.text(max_size=500), st.sampled_from(["", "5.0.0", "5.1.1", "4.4.1", "5.7.1"])
+)
+def test_a_temporary_code_is_never_hard(words: str, diagnostic: str, status: str) -> None:
+    said = verdict.judge("failed", status, words, f"451 4.3.0 {diagnostic}")
+    assert said.kind != "hard"
+    assert len(said.text) <= 500
