@@ -16,7 +16,7 @@ from email.policy import SMTP
 import asyncpg
 import msgspec
 
-from bench import attaching, dkim, load
+from bench import attaching, counting, dkim, load
 from bench.figures import Row
 from services.bootstrap import database
 from services.projector import rebuilding, store
@@ -275,4 +275,5 @@ ROWS: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "projection": projection,
     "lookups": lookups,
     "releases": releases,
+    "statistics": counting.statistics,
 }

@@ -58,8 +58,8 @@ class Key(NamedTuple):
 
     workspace: str
     tag: str
-    quarter: int
     account_id: str
+    quarter: int
 
     @property
     def at(self) -> datetime:
@@ -108,14 +108,12 @@ class Counts:
         facts = list(facts)
         if sent is None or not facts:
             return
-        account = rows.clean(sent.account_id)
-        tags = {rows.clean(tag) for tag in sent.tags if tag} if sent.tags else ()
+        tags = ("", *{rows.clean(tag) for tag in sent.tags if tag}) if sent.tags else ("",)
+        groups = [(tag, account) for tag in tags for account in ("", rows.clean(sent.account_id))]
         for place, at in facts:
             quarter = int(at.timestamp() // SECONDS)
-            self._add(Key(workspace, "", quarter, ""), place, times)
-            self._add(Key(workspace, "", quarter, account), place, times)
-            for tag in tags:
-                self._add(Key(workspace, tag, quarter, account), place, times)
+            for tag, account in groups:
+                self._add(Key(workspace, tag, account, quarter), place, times)
 
     def _add(self, key: Key, place: int, times: int) -> None:
         sums = self._sums.get(key)

@@ -58,7 +58,7 @@ async def _found(connection: Any, workspace: str | None) -> counting.Counts:
         counts.note(name, known.email, counting.of_events(_readable(name, kind, payload)))
     async for name, tag, at, account_id, *sums in _rows(connection, "read", workspace):
         quarter = int((at - _EPOCH).total_seconds() // counting.SECONDS)
-        counts.subtract(counting.Key(name, tag, quarter, account_id), sums)
+        counts.subtract(counting.Key(name, tag, account_id, quarter), sums)
     return counts
 
 

@@ -14,7 +14,7 @@ SELECT * FROM unnest(
     $23::integer[], $24::integer[], $25::integer[], $26::integer[], $27::integer[], $28::integer[],
     $29::integer[], $30::integer[]
 )
-ON CONFLICT (workspace, tag, at, account_id) DO UPDATE SET
+ON CONFLICT (workspace, tag, account_id, at) DO UPDATE SET
     delivered = known.delivered + excluded.delivered,
     delayed = known.delayed + excluded.delayed,
     bounced = known.bounced + excluded.bounced,

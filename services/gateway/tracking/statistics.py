@@ -33,7 +33,6 @@ async def find(
 async def _find(
     pool: asyncpg.Pool, workspace: str, period: asking.Period, interval: periods.Interval
 ) -> tuple[fields.Stats, fields.StatsMeta]:
-    account_id = period.account_id if period.account_id or period.tag else ""
     async with pool.acquire() as connection:
         # The moment first: what is projected after it may be counted, never the other way round.
         projected_at = await connection.fetchval(SQL["projected_at"])
@@ -42,7 +41,7 @@ async def _find(
             period.starts,
             workspace,
             period.tag or "",
-            account_id,
+            period.account_id or "",
             period.begin,
             period.end,
         )

@@ -2,7 +2,7 @@
 SELECT projected_at FROM projector.progress
 
 -- name: counts
--- Rows of all accounts together are there for all mail only; with a tag, those of each account are added up.
+-- Tag '' is all mail, account '' all accounts.
 SELECT
     width_bucket(at, $1::timestamptz[]) AS place,
     sum(delivered) AS delivered, sum(delayed) AS delayed, sum(bounced) AS bounced, sum(hard_bounced) AS
@@ -16,7 +16,7 @@ SELECT
     sum(emails_replied) AS emails_replied, sum(emails_complained) AS emails_complained,
     sum(emails_unsubscribed) AS emails_unsubscribed
 FROM projector.counts
-WHERE workspace = $2 AND tag = $3 AND ($4::text IS NULL OR account_id = $4) AND at >= $5 AND at < $6
+WHERE workspace = $2 AND tag = $3 AND account_id = $4 AND at >= $5 AND at < $6
 GROUP BY 1
 
 -- name: signals

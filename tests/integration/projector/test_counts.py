@@ -36,8 +36,8 @@ def _counted(records: list[record.Record]) -> dict[tuple[Any, ...], dict[str, in
             continue
         facts = [*counting.of_state(state), *counting.of_events(lane.values())]
         workspace = next(iter(lane.values())).workspace
-        groups = {("", ""), ("", state.email.account_id)}
-        groups |= {(tag, state.email.account_id) for tag in state.email.tags or ()}
+        tags = {"", *(state.email.tags or ())}
+        groups = {(tag, account) for tag in tags for account in ("", state.email.account_id)}
         for place, at in facts:
             begins = at - timedelta(minutes=at.minute % 15, seconds=at.second, microseconds=at.microsecond)
             for tag, account in groups:
