@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv from a lock file, hashes checked, nothing built. Called by make when its stamp is missing:
+# Makes .venv from a lock file, hashes checked. Called by make when its stamp is missing:
 #   install.sh LOCK STAMP...
 # Says in one sentence what is missing when it cannot.
 set -eu
@@ -33,7 +33,14 @@ fi
 
 echo "Installing what $lock names ..."
 pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_REQUIRE_VIRTUALENV=1 .venv/bin/python -m pip --quiet install --no-deps"
-$pip --require-hashes --only-binary :all: -r "$lock" || fail "the packages could not be installed: see above"
+# Everything comes as a wheel but this, which its authors publish as source alone; setuptools builds it, from the lock.
+source=dkimpy
+awk -v name="$source" '/^[a-z]/ { keep = index($0, name "==") != 1 } keep' "$lock" >.venv/wheels.lock
+awk -v name="$source" '/^[a-z]/ { keep = index($0, name "==") == 1 } keep' "$lock" >.venv/source.lock
+$pip --require-hashes --only-binary :all: -r .venv/wheels.lock || fail "the packages could not be installed: see above"
+if [ -s .venv/source.lock ]; then
+    $pip --require-hashes --no-build-isolation -r .venv/source.lock || fail "$source could not be installed: see above"
+fi
 if ! said=$($pip --no-build-isolation --editable . 2>&1); then
     echo "$said" >&2
     fail "Sendlog itself could not be installed into .venv: see above"
