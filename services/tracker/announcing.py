@@ -36,7 +36,7 @@ _FAILURE: Final = re.compile(
     r"|not able to deliver|unable to (?:deliver|send|reach)|undeliver|non-deliver"
     r"|delivery\b.{0,60}\b(?:fail|error|impossible|problem|suspend|abort|unsuccess)"
     r"|(?:fail(?:ed|ure)|error|problem)\b.{0,60}\b(?:deliver|recipient|address)|(?:permanent|fatal|delivery) (?:fatal )?error"
-    r"|user unknown|unknown user|returned to (?:the )?sender|(?:has been|is being|was) returned|encountered an error|rejected|refused"
+    r"|user unknown|unknown user|final-recipient:|returned to (?:the )?sender|(?:has been|is being|was) returned|encountered an error|rejected|refused"
     r"|(?:nicht|un)[ -]?(?:zugestellt|zustellbar|ausgeliefert)|konnte nicht|fehlgeschlagen"
     r"|n[’']a pas (?:pu|été)|n[’']ont pas (?:pu|été)|impossible de (?:remettre|distribuer|délivrer)|échec"
     r"|no (?:se )?(?:ha )?(?:podido|pudo|sido entreg)|no se (?:puede|entreg)|non .{0,30}(?:consegnat|recapitat|possibile)"
@@ -118,8 +118,11 @@ def action(message: mime.Part, words: str) -> str:
 
 
 def _is_by_kind(message: mime.Part) -> bool:
-    kinds = ("delivery-status", "")
-    return message.kind == "multipart/report" and message.parameters.get("report-type", "").lower() in kinds
+    told = message.parameters.get("report-type", "").lower()
+    if message.kind != "multipart/report" or told not in ("delivery-status", ""):
+        return False
+    # Without its type named, a report is a receipt (RFC 8098) just as well.
+    return bool(told) or not any(part.kind.endswith("disposition-notification") for part in message.parts)
 
 
 def _says_so(words: str) -> bool:

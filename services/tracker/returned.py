@@ -40,7 +40,7 @@ _RETURNED: Final = re.compile(
         |(?:original|returned|undelivered|unsent|rejected|failed|your)\ (?:e-?mail\ |mail\ )?(?:message|mail|text
             |headers?|e-?mail)(?:\ (?:headers?|text|body))?\ (?:follows|below|starts?\ here|is\ attached)
         |unsent\ message\b|message\ (?:header|headers|text|contents?|body)?\ ?follows
-        |headers?\ (?:of|from)\ (?:the\ )?(?:original|source|returned)?\ ?(?:message|mail)
+        |(?:the\ )?headers?\ (?:of|from)\ (?:the\ )?(?:original|source|returned)?\ ?(?:message|mail)
         |(?:the\ )?(?:first|start)\ .{0,20}(?:lines|bytes)\ of|content-type:\ message/rfc822
         |-{2,40}\ {0,3}(?:original|forwarded|returned|undelivered)\ (?:message|mail)\b
         |-{3,40}\ {0,3}(?:mensaje\ original|message\ original|urspr\w{1,10}gliche\ nachricht)

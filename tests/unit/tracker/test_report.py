@@ -1,0 +1,164 @@
+"""Reports: recognised, about the right recipient, with the words that are about it."""
+
+import pytest
+
+from services.tracker import announcing, inbound, mime, paragraphs, report, returned
+
+DAEMON = "From: MAILER-DAEMON@mx.example\nSubject: Undelivered Mail Returned to Sender\n"
+
+
+def _report(text: str, head: str = DAEMON) -> report.Report | None:
+    return report.recognise(mime.read(f"{head}\n{text}".encode()))
+
+
+def _findings(text: str, head: str = DAEMON) -> list[tuple[str, str]]:
+    found = _report(text, head)
+    assert found is not None
+    return [(one.original, one.verdict.kind) for one in found.findings]
+
+
+class TestWhoReports:
+    @pytest.mark.parametrize(
+        "head",
+        [
+            "From: MAILER-DAEMON@mx.example\nSubject: failure notice\n", "From: postmaster@mx.example\nSubject: x\n", "From: Mail Delivery System <mds@mx.example>\nSubject: x\n",
+            "From: ndr@mx.example\nSubject: Undeliverable: Order\n", "Return-Path: <>\nFrom: gate@mx.example\nSubject: notice\n",
+            "From: post_master@mx.example\nSubject: Re: Order\nIn-Reply-To: <a@b>\n", "From: Microsoft Outlook <MicrosoftExchange329e@x.example>\nSubject: Order\n",
+            "From: x@mx.example\nX-Failed-Recipients: a@x.example\nSubject: x\n",
+        ],
+    )  # fmt: skip
+    def test_a_mail_system_does(self, head: str) -> None:
+        assert _findings(
+            "Your message could not be delivered:\n\n<a@x.example>: 550 5.1.1 no such user\n", head
+        ) == [("a@x.example", "hard")]
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            "From: kim@m.example\nSubject: Re: Your parcel could not be delivered\n", "From: kim@m.example\nSubject: AW: Delivery failed\n",
+            "From: kim@m.example\nSubject: Delivery failed\nIn-Reply-To: <a@b>\n", "From: kim@m.example\nSubject: A question\n",
+            "From: Kim <kim@bounce-club.example>\nSubject: Re: Order\nIn-Reply-To: <a@b>\n", "Return-Path: <>\nFrom: kim@m.example\nSubject: Automatic reply: Order\n",
+        ],
+    )  # fmt: skip
+    def test_a_person_does_not(self, head: str) -> None:
+        text = "It could not be delivered? The address was not found, user unknown?\n\n> <a@x.example>: 550 5.1.1 no such user\n"
+        assert _report(text, head) is None
+
+    def test_words_alone_suppress_only_when_a_mail_system_says_them(self) -> None:
+        text = "Your message could not be delivered to a@x.example, user unknown.\n"
+        assert _findings(text, "From: ndr@mx.example\nSubject: Undeliverable: Order\n") == [
+            ("a@x.example", "soft")
+        ]
+        assert _findings(text) == [("a@x.example", "hard")]
+
+
+class TestAboutWhom:
+    def test_a_name_within_another_is_not_named(self) -> None:
+        text = "could not be delivered:\n\n<joann@x.example>: 550 user unknown\n\n<ann@x.example>: 552 mailbox full\n"
+        assert _findings(text) == [("joann@x.example", "hard"), ("ann@x.example", "soft")]
+
+    def test_lines_of_one_transcript_are_each_ones_own(self) -> None:
+        text = (
+            "   ----- Transcript of session follows -----\nWhile talking to mx.x.example:\n550 <a@x.example>... User unknown\n"
+            "While talking to mx.y.example:\n>>> DATA\n<<< 552 quota\n552 <b@y.example>... Quota exceeded\n\n   ----- Unsent message follows -----\nTo: a@x.example\n"
+        )
+        assert _findings(text) == [("a@x.example", "hard"), ("b@y.example", "soft")]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Your message\n\n  To: list@x.example\n  Subject: x\n\ndid not reach the following recipient(s):\n\na@x.example on Tuesday\n    user unknown\n",
+            "could not be delivered to a@x.example: 550 user unknown\nFor help contact help@mx.example\n",
+            "could not be delivered.\nRecipient: <a@x.example>\nReason: 550 user unknown\n\nPlease contact <help@mx.example>\n or call. <help@mx.example>\n",
+            "The following message, addressed to 'a@x.example', failed: 550 user unknown\n",
+            "c=US;a= ;p=X;o=Y;dda:SMTP=a@x.example; on Tuesday\n could not be delivered, recipient unknown 550\n",
+            "could not be delivered\n\n--- Below this line is a copy of the message.\n\nReturn-Path: <b@y.example>\nTo: a@x.example\nFrom: b@y.example\n",
+        ],
+    )  # fmt: skip
+    def test_neither_who_helps_nor_who_wrote_is_the_recipient(self, text: str) -> None:
+        assert [one for one, _ in _findings(text)] == ["a@x.example"]
+
+    def test_a_recipient_named_twice_is_one_and_doubt_outranks_hard(self) -> None:
+        status = "Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: {}\n\n"
+        text = "Content-Type: message/delivery-status\n\n" + "".join(
+            map(status.format, ("5.1.1", "5.2.2", "5.1.1"))
+        )
+        found = report.recognise(mime.read(text.encode()))
+        assert found is not None
+        assert [(one.original, one.verdict.kind) for one in found.findings] == [("a@x.example", "soft")]
+
+    def test_a_name_inside_their_system_is_read_as_the_address_we_wrote_to(self) -> None:
+        words = "Your message cannot be delivered to the following recipients:\n\n  Recipient address: a@ims-daemon\n  Original address: a@x.example\n"
+        raw = (
+            "Content-Type: multipart/report; boundary=r\n\n--r\n\n"
+            + words
+            + "\n--r\nContent-Type: message/delivery-status\n\n"
+            "Final-Recipient: rfc822;a@ims-daemon\nAction: failed\nStatus: 5.2.2\n\n--r--\n"
+        )
+        found = report.recognise(mime.read(raw.encode()))
+        assert found is not None
+        assert [(one.recipient, one.original) for one in found.findings] == [("a@ims-daemon", "a@x.example")]
+
+    def test_a_report_that_names_nobody_is_about_nobody(self) -> None:
+        assert _findings("Your message could not be delivered.\n") == [("", "soft")]
+
+
+class TestWhatItSays:
+    @pytest.mark.parametrize(
+        ("words", "action"),
+        [
+            ("could not be delivered", "failed"), ("has not yet been delivered. Delivery attempts will continue", "delayed"),
+            ("WARNING MESSAGE ONLY. The following addresses had fatal errors", "delayed"), ("Message will be retried for 2 more day(s)", "delayed"),
+            ("will try again? No: giving up after 5 days", "failed"), ("was successfully delivered to", "delivered"), ("a@x.example", ""),
+            ("wurde noch nicht zugestellt, verzögert", "delayed"), ("n'a pas pu être remis", "failed"), ("доставка отложена", "delayed"), ("配信できませんでした", "failed"),
+        ],
+    )  # fmt: skip
+    def test_words_say_failed_delayed_or_delivered(self, words: str, action: str) -> None:
+        assert announcing.action(mime.read(b"Subject: x\n\n"), words) == action
+
+    def test_fields_quoted_in_a_forwarded_report_are_read(self) -> None:
+        text = "See below.\n\n> Reporting-MTA: dns; mx\n>\n> Final-Recipient: rfc822; a@x.example\n> Action: failed\n> Status: 5.1.1\n"
+        assert _findings(
+            text, "From: kim@m.example\nSubject: Fwd: Undelivered Mail Returned to Sender\n"
+        ) == [("a@x.example", "hard")]
+
+
+class TestWhereTheReturnedMessageBegins:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "--- Below this line is a copy of the message.", "------ This is a copy of the message, including all the headers. ------", "   ----- Original message follows -----",
+            "   ----- Unsent message follows -----", "----- Original message -----", "The header of the original message is following", "> Return-Path: <o@shop.example>",
+            "Received: from a by b", "Content-Type: message/rfc822",
+        ],
+    )  # fmt: skip
+    def test_it_is_cut_there(self, line: str) -> None:
+        raw = f"\n<a@x.example>: user unknown\n\n{line}\nFrom: o@shop.example\nSubject: user b@y.example unknown\n\nQuota!"
+        words, tail = returned.words_of(mime.read(raw.encode()))
+        assert words.strip() == "<a@x.example>: user unknown"
+        assert returned.header_of(mime.read(raw.encode()), tail)[-1][0] == "subject"
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "Your message was not delivered",
+            "The original message was received at Tuesday",
+            "Undelivered message:",
+            "Returned mail: see transcript",
+        ],
+    )
+    def test_a_line_of_the_report_is_none(self, line: str) -> None:
+        words, _ = returned.words_of(
+            mime.read(f"\nHello.\n\n{line}\n\n<a@x.example>: user unknown\n".encode())
+        )
+        assert "user unknown" in words
+
+
+def test_a_paragraph_that_does_not_say_why_is_followed_by_the_one_that_does() -> None:
+    said = paragraphs.Paragraphs("<a@x.example>\n\n550 no such user\n\n<b@x.example>\n\nquota")
+    assert said.about(("a@x.example",), alone=False) == "<a@x.example>\n550 no such user"
+    assert "550" not in said.about(("b@x.example",), alone=False)
+
+
+def test_whatever_is_no_report_may_be_a_reply() -> None:
+    assert inbound.read(b"")[1].kind == "reply"
