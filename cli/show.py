@@ -5,7 +5,7 @@ What is it, where is it and why, who got it, what happened when, and what was sa
 
 from typing import Any, Final
 
-from cli import command, moment
+from cli import command, moment, signals
 from cli.command import Commands, Context
 from cli.terminal import Terminal, clean, clean_text, fit, pad, width
 
@@ -82,6 +82,8 @@ def _head(email: dict[str, Any], terminal: Terminal) -> None:
     rows += [(name, _listed(email.get(name.lower()))) for name in ("From", "To", "Cc", "Bcc", "Subject")]
     rows += [(name, moment.shown(email.get(field))) for name, field in _TIMES]
     rows += [
+        ("Opens", _hits(email.get("open_count"), email.get("machine_open_count"))),
+        ("Clicks", _hits(email.get("click_count"), None)),
         ("Attempts", str(email["attempt_count"])),
         ("Message-ID", clean(email["message_id"])),
         ("Account", clean(email["smtp_account_id"])),
@@ -115,6 +117,11 @@ def _said(reason: dict[str, Any]) -> str:
     """Return a reason with its code; what a server said begins with it already."""
     code, message = clean(reason["code"]), clean(reason["message"])
     return message if message.startswith(code) else f"{code}: {message}"
+
+
+def _hits(people: int | None, machines: int | None) -> str:
+    parts = [f"{people} by people"] if people else []
+    return ", ".join([*parts, f"{machines} by machines"] if machines else parts)
 
 
 def _listed(value: Any) -> str:
@@ -156,10 +163,10 @@ def _timeline(email: dict[str, Any], terminal: Terminal) -> None:
 
 def summary(data: dict[str, Any]) -> str:
     """Return what is worth knowing of an event, on one line."""
-    parts = []
+    parts = signals.parts(data)
     reason = data.get("reason")
     if isinstance(reason, dict):
-        parts.append(_said(reason))
+        parts += [_said(reason), *signals.advice(data)]
     for result in data.get("recipients") or ():
         parts.append(clean(f"{result['address']} {result['status']} {_code(result)}".strip()))
     for name, word in _DETAILS.items():
