@@ -2,8 +2,10 @@
 
 import asyncio
 import uuid
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Final, NamedTuple
+
+from nats.aio.client import Client
 
 from services.tracker import imap_verifying, ingress
 from services.tracker.addressing import Finder
@@ -44,7 +46,7 @@ async def opened(
 ) -> Parts:
     """Open everything; the stack closes it. Raises: BrokerUnavailable, KeyringError, OSError."""
     client = await log.connect(wanted.nats_url, "tracker")
-    stack.push_async_callback(client.close)
+    stack.push_async_callback(_close, client)
     emails = log.Log(client)
     await emails.open()
     publisher = Publisher(emails)
@@ -76,3 +78,8 @@ async def opened(
     await stack.enter_async_context(process.background(asyncio.create_task(linker.run(), name="imap")))
     await imap_verifying.answer(client, accounts, ring, allowed)
     return Parts(emails, publisher, taker)
+
+
+async def _close(client: Client) -> None:
+    with suppress(RuntimeError):  # what waits to be written meets a transport that went with the broker
+        await client.close()

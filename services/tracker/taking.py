@@ -64,6 +64,7 @@ class Taker:
 
     def start(self) -> None:
         """Begin with what the journal was left with; call once in a running loop."""
+        self._grown(0)
         self._running = asyncio.create_task(self._run(), name="taking")
 
     def hold(self, hit: Hit) -> None:

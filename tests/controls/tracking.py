@@ -88,6 +88,18 @@ class TrackerProcess(Process):
             return Answered(answer.status, dict(answer.headers), await answer.read())
 
 
+async def checks(tracker: TrackerProcess) -> tuple[bool, dict[str, str]]:
+    """Return whether the tracker calls itself ready, and what it says of each of its dependencies."""
+    async with aiohttp.ClientSession() as session, session.get(f"{tracker.health}/readyz") as answer:
+        told = await answer.json()
+    return told["ready"], told["checks"]
+
+
+async def takes(tracker: TrackerProcess) -> bool:
+    """Say whether the tracker has its broker, so that hits go on into the log."""
+    return (await checks(tracker))[1]["broker"] == "ok"
+
+
 async def an_email(publisher: Publisher, *to: str, sent: float | None = 3600) -> record.Record:
     """Append an email that was sent so many seconds ago, or not yet."""
     at = datetime.now(UTC) - timedelta(seconds=sent or 0)
