@@ -12,7 +12,7 @@ NO_SUCH_USER: Final = re.compile(
     (?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?
         |account|address(?:ee)?|local\ part|login|alias|username|person)
         \b[^.;\n]{0,60}?\b
-        (?:is\ |was\ |are\ )?(?:unknown|not\ (?:been\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
+        (?:is\ |was\ |are\ )?(?:unknown(?!\ (?:reason|error|cause|problem|failure|command|type|host|domain))|not\ (?:been\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
             |do\ not|did\ not|didn't|not)\ (?:currently\ )?exists?|non-?existent|not\ (?:a\ )?valid
             |invalid|not\ (?:be\ )?(?:listed|recogni[sz]ed|registered|resolved)|no\ longer\ (?:exists?
             |valid)|has\ been\ removed|undefined)
@@ -84,7 +84,7 @@ NO_SUCH_HOST: Final = re.compile(
         |does\ ?n[o']?t\ exist|not\ exist|non-?existent|invalid)
     |(?:unknown|no\ such|invalid|bad|illegal|non-?existent)\ (?:host|domain|destination\ (?:host
         |domain))(?!\ keys?)
-    |couldn't\ find\ any\ host|cannot\ find\ your\ domain|could\ not\ find\ (?:any\ )?(?:host|domain)
+    |couldn't\ find\ any\ host|could\ not\ find\ (?:any\ )?(?:host|domain)
         |nxdomain|no\ dns\ (?:data|entry)\ for
     |\bno\ (?:a|mx)\ (?:or\ (?:a|mx)\ )?records?\ (?:found|for)|domain\ \S{1,100}\ (?:couldn't
         |could\ not)\ be\ found
@@ -112,9 +112,12 @@ SOMETHING_ELSE: Final = re.compile(
         |does\ ?n[o']?t\ exist|verif|denied|unverif)|(?:invalid|unknown|bad|unverified)\ sender
         |verify\ (?:sender|failed)|from\ address|return\ path|mail\ from|reverse-?path|envelope\ from
     |authenticat|certificate|\btls\b|starttls|helo|ehlo|syntax\ error
+    |\byour\ (?:\w{1,12}\ )?(?:server|host|hostname|ip|domain|isp|network|provider|client)\b
+        |(?:\bip|source|client|remote|sending|connecting|helo)\ address|(?:you\ are|sender\ is)\ not\b
+        |recipient'?s?\ (?:address\ book|contacts?|safe|allow|white)|white\ ?-?list|allow\ ?-?list|(?:sender|callout|callback)\ verif
     |(?:bad|invalid|missing|malformed|duplicate|no|illegal|required|many)\ (?:\w{1,20}\ )?headers?\b
         |\bheaders?\ (?:field|line|syntax|missing|error|is|are|too|contains?|check)
-    |attachments?\ (?:type|size|not|is|are|was|were|name|block|remov|contain|reject|filter)
+    |attachments?\ (?:type|size|not|name|block|remov|contain|reject|filter|(?:is|are|was|were)\ (?:not|too|block|forbid|reject))
         |(?:executable|dangerous|illegal|prohibited|blocked|bad|infected|your)\ attachments?
     |content\ (?:filter|rejected|block)|other\ mail\ system|recipient\ preferences|suppress(?:ed|ion)\b|mailbox\ unavailable\b[^.]{0,40}policy|loop|too\ many\ hops|hop\ count|mail\ for\ \S{1,200}\ loops
     |command\ output|procmail|maildrop|permission\ denied|can't\ create|couldn't\ create|i/o\ error
@@ -152,7 +155,7 @@ FULL: Final = re.compile(r"quota|disk space|mail ?box (?:is )?full|full mail ?bo
 LISTED: Final = re.compile(
     r"spamhaus|spamcop|barracuda|sorbs|senderscore|block ?-?list|black ?-?list|dnsbl|\brbl\b|reputation"
 )
-ABOUT_SENDER: Final = re.compile(r"\bfrom:|for sending|sender|originat")
+ABOUT_SENDER: Final = re.compile(r"\bfrom:|for sending|sender|originat|\byour\b|client|helo|ehlo")
 TRANSIENT_DNS: Final = re.compile(
     r"malformed|unexpected|try again|temporar|timed? ?-?out|servfail|connection|lookup failure"
     r"|soft error|no route|network"

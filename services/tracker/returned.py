@@ -47,6 +47,12 @@ _RETURNED: Final = re.compile(
     )[^\n]{0,100}$""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
+# What an email was called is no word of whoever reports on it.
+_SUBJECT: Final = re.compile(
+    r"^[ \t>*|\"-]{0,12}(?:with (?:the )?)?(?:subject|betreff|objet|sujet|asunto|assunto|oggetto|onderwerp|temat|тема|件名|主题|主旨|제목)"
+    r"\s{0,3}[:：][^\n]{0,1000}$",
+    re.IGNORECASE | re.MULTILINE,
+)
 # Lines that may introduce it: they do where a header follows.
 _MAYBE_RETURNED: Final = re.compile(
     r"""^[ \t>|*=_.\#-]{0,80}(?:
@@ -90,7 +96,7 @@ def words_of(message: mime.Part) -> tuple[str, str]:
     whole = "\n\n".join(texts) if any(text.strip() for text in texts) else "\n\n".join(html)
     whole = whole[:MAX_WORDS]
     at = _where_returned(whole)
-    return whole[:at], whole[at:]
+    return _SUBJECT.sub("", whole[:at]), whole[at:]
 
 
 def _where_returned(whole: str) -> int:

@@ -40,7 +40,7 @@ class Telling(msgspec.Struct, frozen=True):
         return [Said(event if self.automatic is None else _automatic(event, self.automatic))]
 
 
-def recognise(message: mime.Part) -> Telling | None:
+def recognise(message: mime.Part) -> Telling:
     """Return the message as an answer; whatever is no report of any kind may be one."""
     sender = (
         returned.addresses(message.field("from")) or returned.addresses(message.field("reply-to")) or [""]

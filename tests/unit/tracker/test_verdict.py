@@ -38,6 +38,25 @@ def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) 
     assert verdict.judge("failed", status, "", diagnostic).kind == "soft"
 
 
+@pytest.mark.parametrize(
+    "diagnostic",
+    [
+        "550-Verification failed for <o@shop.example> 550-No Such User Here 550 Sender verify failed",
+        "550 You are not in the recipient's address book", "550 rejected: recipient refused for unknown reason", "550 Your IP address is invalid",
+        "550 Your domain does not exist", "550 your server does not have a valid reverse address", "550 cannot find your domain",
+        "550 Domain of sender address does not exist", "550 Relay access denied", "550 relay not permitted, unknown recipient domain", "550 5.1.0 Address rejected.",
+        "550 Callout verification failed: user unknown", "550 Mailbox not found or over quota", "554 Recipient address rejected: Access denied",
+        "550 Message was not accepted: mailbox is restricted", "550 account closed", "550 The user is not on the whitelist, user unknown", "550 bad HELO, host unknown",
+        "550 Client host rejected: cannot find your reverse hostname", "550 recipient rejected: unknown error", "553 sorry, that domain isn't in my list of allowed rcpthosts",
+        "550 Requested action not taken: mailbox unavailable", "550 Mail rejected by user", "550 User over the limit", "550 Unauthenticated email is not accepted",
+        "550 spam score too high for unknown user", "550 This message has an invalid header for user", "550 The recipient cannot receive attachments with unknown type",
+    ],
+)  # fmt: skip
+def test_what_speaks_of_the_sender_or_of_the_message_is_soft(diagnostic: str) -> None:
+    assert verdict.judge("failed", "5.0.0", "", diagnostic).kind == "soft"
+    assert verdict.judge("failed", "", diagnostic).kind == "soft"
+
+
 def test_words_beside_a_code_may_gainsay_it() -> None:
     assert verdict.judge("failed", "5.1.1", "the mailbox is full", "550 5.1.1 no").kind == "soft"
     assert (
