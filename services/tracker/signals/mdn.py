@@ -20,9 +20,10 @@ class Telling(msgspec.Struct, frozen=True):
 
     @property
     def message_ids(self) -> Sequence[str]:
-        """The Message-ID the notification names, else that of the message that came back."""
+        """The Message-ID the notification names; that of the message that came back only where it names none."""
+        # One that speaks of another message proves nothing about ours, whatever it carries along.
         named = self.disposition.original_message_id
-        return (named, *self.returned) if named else self.returned
+        return (named,) if named else self.returned
 
     def said(self, case: Case) -> list[Said]:
         """Return that it was read, by a recipient the email had."""
