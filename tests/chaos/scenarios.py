@@ -20,6 +20,7 @@ from tests.chaos import (
     seeds,
     shared_limits,
     slow_neighbour,
+    tracker_killed,
 )
 from tests.chaos.scenario import Run
 
@@ -41,6 +42,7 @@ ALL: Final[dict[str, tuple[str, Run]]] = {
     "idempotent_storm": ("C11", idempotent_storm.run),
     "cancel_races": ("C12", cancel_races.run),
     "rolling_restart": ("C13", rolling_restart.run),
+    "tracker_killed": ("hits", tracker_killed.run),
     "poison": ("C14", poison.run),
     "clock_jump": ("C15", clock_jump.run),
 }
