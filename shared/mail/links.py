@@ -84,7 +84,8 @@ def found(html: bytes) -> Found:
             at = tag.end()
             continue
         if html.startswith(b"<!--[if", at):  # what Outlook reads is a document too
-            hidden_until = html.find(b"-->", at)
+            if 0 <= hidden_until <= at:  # asked once for each end: a thousand comments may share one, or none
+                hidden_until = html.find(b"-->", at)
         elif _BODY_END.match(html, at) and at >= hidden_until >= 0:
             body_end = at
         past = _past(html, at)
