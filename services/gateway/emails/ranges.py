@@ -31,8 +31,8 @@ def asked(header: str | None, size: int) -> Range | None:
     if not found[1]:
         start, end = max(0, size - int(found[2])), size
     else:
-        start, end = int(found[1]), int(found[2] or size) + 1
-        if end <= start:
+        start, end = int(found[1]), int(found[2]) + 1 if found[2] else size
+        if found[2] and end <= start:
             return None
     if start >= size:
         raise ApiError(

@@ -4,6 +4,7 @@ A spreadsheet takes a cell that begins with =, +, - or @ for a formula, so on th
 such a cell, and taken off again on the way in.
 """
 
+import asyncio
 import codecs
 import csv
 import io
@@ -19,6 +20,7 @@ from shared.runtime.suppressions import CAUSES, Cause, Entry
 
 COLUMNS: Final = ("email", "reason", "detail", "created_at")
 MAX_RECORD: Final = 64 * 1024
+PAUSE_EVERY: Final = 200  # rows, after which others have their turn
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
@@ -39,23 +41,28 @@ async def records(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, str]
     Raises: UnicodeDecodeError; Wrong for a record without end.
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    rest, held, began, number = "", "", 1, 0
+    held: list[str] = []
+    rest, length, is_open, began, number = "", 0, False, 1, 0
     async for piece in pieces:
         *lines, rest = (rest + decoder.decode(piece)).replace("\r\n", "\n").split("\n")
-        if len(rest) + len(held) > MAX_RECORD:
+        if len(rest) + length > MAX_RECORD:
             raise Wrong(f"line {began} does not end within {MAX_RECORD} characters")
         for line in lines:
             number += 1
+            if number % PAUSE_EVERY == 0:
+                await asyncio.sleep(0)
             began = began if held else number
-            held = f"{held}{line}\n"
-            if held.count('"') % 2 == 0:
-                yield began, held
-                held = ""
-            elif len(held) > MAX_RECORD:
+            held.append(line)
+            length += len(line) + 1
+            is_open ^= line.count('"') % 2 == 1
+            if not is_open:
+                yield began, "\n".join((*held, ""))
+                held, length = [], 0
+            elif length > MAX_RECORD:
                 raise Wrong(f"line {began}: a quote is opened and not closed")
-    held += rest + decoder.decode(b"", final=True)
-    if held:
-        yield (began if held != rest else number + 1), held
+    last = rest + decoder.decode(b"", final=True)
+    if held or last:
+        yield (began if held else number + 1), "\n".join((*held, last))
 
 
 def cells(number: int, text: str) -> Line | None:
