@@ -67,6 +67,11 @@ class Imports:
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(AT_ONCE)
 
+    @property
+    def under_way(self) -> int:
+        """How many run or wait in this process."""
+        return len(self._tasks)
+
     async def start(self, workspace: str, number: str, key: str, size: int, reason: Cause) -> Import:
         """Begin with a file that is in the content store; it is deleted at the end. Raises: BrokerUnavailable."""
         now = datetime.now(UTC)
