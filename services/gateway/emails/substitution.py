@@ -28,12 +28,14 @@ class Substitution:
     def __init__(self, parts: list[str | _Place], *, escaping: bool, most: int) -> None:
         self._parts = parts
         self._places = [(number, part) for number, part in enumerate(parts) if isinstance(part, _Place)]
+        self._constant = sum(len(part) for part in parts if isinstance(part, str))
         self._escaping = escaping
         self._most = most
 
     def render(self, variables: Mapping[str, Any]) -> str | None:
         """Return the text, or None if only Jinja can say what it comes to."""
         out: list[Any] = self._parts.copy()
+        size = self._constant
         for number, place in self._places:
             value: Any = variables.get(place.name)
             for step in place.way:
@@ -41,12 +43,16 @@ class Substitution:
             kind = type(value)
             if kind is int and -_PLAIN_NUMBER < value < _PLAIN_NUMBER:
                 out[number] = str(value)
-            elif kind is str:
+            elif (
+                kind is str and size + len(value) <= self._most
+            ):  # escaping makes it up to five times as long
                 out[number] = escape(value) if self._escaping and _SPECIAL.search(value) else value
             else:
                 return None
-        text = "".join(out)
-        return text if len(text) <= self._most else None
+            size += len(out[number])
+            if size > self._most:
+                return None
+        return "".join(out) if size <= self._most else None
 
 
 def _inside(value: Any, step: str | int) -> Any:

@@ -1,5 +1,6 @@
 """The quick way says what Jinja says, or nothing at all."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -58,3 +59,15 @@ def test_what_is_too_long_is_left_to_be_refused() -> None:
     text = rendering.compiled("{{ a }}{{ a }}", html=False)
     assert text._quick is not None
     assert text._quick.render({"a": "x" * (rendering.MAX_OUTPUT // 2 + 1)}) is None
+
+
+@pytest.mark.parametrize("value", ["&" * 900_000, "x" * 900_000, "&" * 5000])
+def test_what_would_be_too_long_is_not_made_first(value: str) -> None:
+    text = rendering.compiled("{{ x }}" * 300, html=True)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateError, match="longer than"):
+            text.render({"x": value}, Work())
+        assert tracemalloc.get_traced_memory()[1] < 32 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
