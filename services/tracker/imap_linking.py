@@ -12,7 +12,7 @@ import structlog
 
 from services.tracker.imap import ImapFault, Server
 from services.tracker.imap_places import Holding, Place
-from services.tracker.imap_reading import Link, Parts
+from services.tracker.imap_reading import Link, Shared
 from shared.runtime import buckets, process
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, Imap
@@ -44,7 +44,7 @@ class Linker:
     """Keeps a reader for each linked mailbox."""
 
     def __init__(
-        self, accounts: Bucket[Account], places: Bucket[Place], ring: Keyring, me: str, parts: Parts
+        self, accounts: Bucket[Account], places: Bucket[Place], ring: Keyring, me: str, parts: Shared
     ) -> None:
         self._accounts, self._places, self._ring = accounts, places, ring
         self._me, self._parts = me, parts

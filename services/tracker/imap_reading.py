@@ -26,24 +26,16 @@ from shared.runtime.log import BrokerUnavailable
 logger = structlog.get_logger(__name__)
 FAULTS: Final = Counter("sendlog_imap_faults_total", "Sessions with a linked mailbox that ended", ["step"])
 READING: Final = Gauge("sendlog_imap_mailboxes", "Linked mailboxes this tracker is logged in to")
+AT_ONCE: Final = 4  # batches in memory, of all mailboxes together
 BATCH: Final = 32
 BATCH_BYTES: Final = 2 * 1024 * 1024
 WINDOW, WIDEST = 256, 16_384  # numbers asked for at once
-IDLE: Final = 9 * 60.0  # some servers end a session after ten minutes
+# Nobody is told that the mailbox was deleted and made anew: it is looked at again that often. NAT forgets less.
+IDLE: Final = 25.0  # seconds
 POLL: Final = 30.0  # seconds, where there is no IDLE
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 REFUSED_PAUSE, LONGEST_REFUSED = 60.0, 900.0  # providers lock out who is refused too often
 TRIES: Final = 3  # with a message that breaks us, before it is passed over
-
-
-class Room(Protocol):
-    """What bounds the memory of all mailboxes together."""
-
-    async def __aenter__(self) -> None:
-        """Wait for room."""
-
-    async def __aexit__(self, *why: object) -> None:
-        """Give it back."""
 
 
 class Taker(Protocol):
@@ -55,18 +47,18 @@ class Taker(Protocol):
         """Take one. Raises: OUR_TROUBLES."""
 
 
-class Parts(NamedTuple):
-    """What all mailboxes share."""
+class Shared(NamedTuple):
+    """What all mailboxes share; `room` bounds the memory they take together."""
 
     inbound: Taker
     allowed: outgoing.Networks
-    room: Room
+    room: asyncio.Semaphore
 
 
 class Link:
     """One linked mailbox."""
 
-    def __init__(self, server: Server, holding: Holding, parts: Parts, log: structlog.BoundLogger) -> None:
+    def __init__(self, server: Server, holding: Holding, parts: Shared, log: structlog.BoundLogger) -> None:
         self._server, self._holding, self._parts, self._log = server, holding, parts, log
         self._origin = f"{server.username}@{server.host}/{server.mailbox}"
         self._broken: dict[int, int] = {}

@@ -11,6 +11,7 @@ class Settings(msgspec.Struct, kw_only=True):
     `journal` is the directory of hits the log has not taken yet; it must outlive the process.
     `trusted_proxies` are believed when they say for whom they ask (CIDR, comma). `privacy` is how much is kept of
     who opened or clicked. `machine_networks` is a file of networks used instead of the one that comes along.
+    `allow_networks` are private networks in which linked mailboxes may be all the same (CIDR, comma).
     """
 
     nats_url: str
@@ -28,3 +29,4 @@ class Settings(msgspec.Struct, kw_only=True):
     trusted_proxies: str = ""
     privacy: Literal["full", "anonymised", "none"] = "full"
     machine_networks: str = ""
+    allow_networks: str = ""
