@@ -58,7 +58,7 @@ def is_subject(subject: str) -> bool:
     """Say whether a subject is one of those that machines give their answers."""
     prefix = _PREFIX.match(subject)
     rest = subject[prefix.end() :] if prefix else subject
-    return bool(_ROBOTIC.match(rest)) or (prefix is None and bool(_ABSENT.match(subject)))
+    return bool(_ROBOTIC.match(rest) or _ABSENT.match(subject))
 
 
 def reason(message: mime.Part) -> str | None:

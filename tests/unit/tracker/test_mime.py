@@ -35,8 +35,8 @@ def test_a_damaged_multipart_still_has_its_parts(raw: bytes) -> None:
 
 
 def test_a_boundary_may_begin_another_one() -> None:
-    raw = b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\n--xy is text\n--x--\n"
-    assert [one.raw for one in mime.read(raw).parts] == [b"--xy is text"]
+    raw = b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\n--xy is text\nand a --x\n--x--\n"
+    assert [one.raw for one in mime.read(raw).parts] == [b"--xy is text\nand a --x"]
 
 
 def test_fields_are_unfolded_and_decoded_and_asked_in_any_case() -> None:

@@ -54,7 +54,7 @@ class TestWhoReports:
 
 class TestAboutWhom:
     def test_a_name_within_another_is_not_named(self) -> None:
-        text = "could not be delivered:\n\n<joann@x.example>: 550 user unknown\n\n<ann@x.example>: 552 mailbox full\n"
+        text = "could not be delivered:\n\n<joann@x.example>: 550 user unknown\n\n<ann@x.example>: 550 rejected\n"
         assert _findings(text) == [("joann@x.example", "hard"), ("ann@x.example", "soft")]
 
     def test_lines_of_one_transcript_are_each_ones_own(self) -> None:
@@ -152,6 +152,16 @@ class TestWhereTheReturnedMessageBegins:
             mime.read(f"\nHello.\n\n{line}\n\n<a@x.example>: user unknown\n".encode())
         )
         assert "user unknown" in words
+
+
+def test_what_the_email_was_called_is_no_word_of_the_reporter() -> None:
+    text = "Your message\n\n  Subject: Unknown user, no such account\n\ncould not be delivered to <a@x.example>.\n"
+    assert _findings(text) == [("a@x.example", "soft")]
+
+
+def test_whom_to_ask_for_help_is_not_a_recipient_anywhere() -> None:
+    text = "could not be delivered.\n\nPlease contact help@mx.example if you need it.\n\n<help@mx.example>\n\n<a@x.example>\n"
+    assert [one for one, _ in _findings(text)] == ["a@x.example"]
 
 
 def test_a_paragraph_that_does_not_say_why_is_followed_by_the_one_that_does() -> None:
