@@ -18,7 +18,10 @@ from shared.mail import header
 MAX_FILES: Final = 10
 MAX_NAME: Final = 255  # bytes: what file systems take
 MAX_TYPE: Final = 255
-MAX_ID: Final = 250
+MAX  # With these "txt.exe" is shown as "exe.txt" (UAX 9): the oldest trick there is with attachments.
+_OVERRIDES: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_INVISIBLE: Final = " .\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
+_ID: Final = 250
 Disposition = Literal["attachment", "inline"]
 
 _TYPES: Final = frozenset({"application", "audio", "chemical", "font", "image", "model", "text", "video"})
@@ -137,7 +140,9 @@ def wrong_name(filename: str) -> str | None:
         return wrong
     if "\t" in filename:
         return "must not contain a tab"
-    if not filename.strip(" .") or "/" in filename or "\\" in filename:
+    if _OVERRIDES.search(filename):
+        return "must not turn the direction of writing: it would show another ending than it has"
+    if not filename.strip(_INVISIBLE) or "/" in filename or "\\" in filename:
         return "must be a name only, without a path"
     if len(filename.encode()) > MAX_NAME:
         return f"is longer than {MAX_NAME} bytes"

@@ -67,7 +67,7 @@ def test_an_empty_file_is_a_file() -> None:
 @pytest.mark.parametrize(
     "name",
     ["", ".", "..", " ", "a/b.txt", "/etc/passwd", "..\\a", "C:\\a.txt", "a\r\nX: y", "a\nb", "a\0b", "a\u2028b", "a\x85b",
-     "a\tb", "a\x1bb", "ž" * 128],
+     "a\tb", "a\x1bb", "a\u202etxt.exe", "\ufeff", "ž" * 128],
 )  # fmt: skip
 def test_a_filename_is_a_name_on_one_line(name: str) -> None:
     _, problems = checked(a_file(filename=name))
