@@ -18,16 +18,16 @@ from shared.mail import header
 MAX_FILES: Final = 10
 MAX_NAME: Final = 255  # bytes: what file systems take
 MAX_TYPE: Final = 255
-MAX  # With these "txt.exe" is shown as "exe.txt" (UAX 9): the oldest trick there is with attachments.
-_OVERRIDES: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_INVISIBLE: Final = " .\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
-_ID: Final = 250
+MAX_ID: Final = 250
 Disposition = Literal["attachment", "inline"]
 
 _TYPES: Final = frozenset({"application", "audio", "chemical", "font", "image", "model", "text", "video"})
 _TOKEN: Final = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+"
 _TYPE: Final = re.compile(rf"({_TOKEN})/({_TOKEN})[ \t]*")
 _PARAMETER: Final = re.compile(rf';[ \t]*({_TOKEN})=({_TOKEN}|"(?:[ !#-\[\]-~]|\\[ -~])*")[ \t]*')
+# With these "txt.exe" is shown as "exe.txt" (UAX 9): the oldest trick there is with attachments.
+_OVERRIDES: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_INVISIBLE: Final = " .\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
 _ID: Final = re.compile(r"[!#$%&'*+./0-9:=?@A-Z^_`a-z{|}~-]+")
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 _BREAKS: Final = b"\r\n\t "
