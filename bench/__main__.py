@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import batch, multipart, parts, sending
+from bench import batch, multipart, parts, sending, tracking
 from bench.figures import Row, table, write
 from tests.controls.world import Sink, World
 
@@ -33,6 +33,8 @@ async def _sending(names: set[str], count: int) -> list[Row]:
             await sending.end_to_end(world, sink, account, 64, count // 10)  # warm up
             rows.append(await sending.end_to_end(world, sink, account, 64, count))
             rows.append(await sending.end_to_end(world, sink, account, 256, count))
+        if "tracked" in names:
+            rows += await tracking.on_and_off(world, sink, account, count)
         if "latency" in names:
             rows.append(await sending.latency(world, sink, account))
         if "accept" in names:
@@ -61,26 +63,27 @@ def _start() -> Row:
         shutil.rmtree(home, ignore_errors=True)
 
 
-WORLD_ROWS = ("e2e", "latency", "accept", "batch", "multipart", "idle")
+PART_ROWS = parts.ROWS | tracking.ROWS
+WORLD_ROWS = ("e2e", "tracked", "latency", "accept", "batch", "multipart", "idle")
 
 
 async def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("rows", nargs="*", help=f"some of: {', '.join((*WORLD_ROWS, 'start', *parts.ROWS))}")
+    parser.add_argument("rows", nargs="*", help=f"some of: {', '.join((*WORLD_ROWS, 'start', *PART_ROWS))}")
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of the size: for a look, not for a figure"
     )
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     options = parser.parse_args()
-    names = set(options.rows or (*WORLD_ROWS, "start", *parts.ROWS))
+    names = set(options.rows or (*WORLD_ROWS, "start", *PART_ROWS))
     scale = 10 if options.quick else 1
     rows: list[Row] = []
     if names & set(WORLD_ROWS):
         rows += await _sending(names, 20_000 // scale)
     if "start" in names:
         rows.append(await asyncio.to_thread(_start))
-    for name, measure in parts.ROWS.items():
+    for name, measure in PART_ROWS.items():
         if name in names:
             rows += await measure(scale)
     print(f"{platform.machine()}, Python {platform.python_version()}, everything on one machine\n")

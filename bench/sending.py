@@ -25,10 +25,17 @@ SEND = "/api/v1/emails/send"
 READERS = ("dispatcher", "scheduler", "projector")
 
 
-def requests(count: int, key: str, account: str | None = None, idempotent: bool = True) -> Iterator[bytes]:
-    """Return send requests of about 1 KB, each with its own Idempotency-Key."""
+def requests(
+    count: int, key: str, account: str | None = None, idempotent: bool = True, **fields: object
+) -> Iterator[bytes]:
+    """Return send requests of about 1 KB, each with its own Idempotency-Key; `fields` stand beside or for ours."""
     for number in range(count):
-        body = {"to": f"user{number}@example.com", "subject": f"Receipt {number}", "text": TEXT}
+        body: dict[str, object] = {
+            "to": f"user{number}@example.com",
+            "subject": f"Receipt {number}",
+            "text": TEXT,
+        }
+        body |= fields
         if account:
             body["smtp_account_id"] = account
         extra = f"Idempotency-Key: {uuid.uuid4()}\r\n" if idempotent else ""
@@ -109,13 +116,15 @@ async def listening(port: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def end_to_end(world: World, sink: Sink, account: str, connections: int, count: int) -> Row:
+async def end_to_end(
+    world: World, sink: Sink, account: str, connections: int, count: int, **fields: object
+) -> Row:
     """POST until the row says `sent`, for all emails; CPU of every process, client and sink included."""
     database = await asyncpg.connect(world.variables["SENDLOG_DATABASE_URL"])
     await sink.ask("reset")
     before_rows = await _sent(database)
     cpu, sunk = world.cpu_seconds(), cpu_of(sink.pid)
-    made = list(requests(count, world.key, account, idempotent=False))
+    made = list(requests(count, world.key, account, idempotent=False, **fields))
     own_built = time.process_time()
     began = time.perf_counter()
     answered = await load.closed_loop(world.ports["GATEWAY"], iter(made), connections)

@@ -1,23 +1,73 @@
 """The rows of tracking: pixel, click and what the log keeps up with, against hello GET in the same run."""
 
 import asyncio
+import email
+import email.policy
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import aiosmtplib
 from nats.js.api import StreamInfo
 
 from bench import load, sending
 from bench.figures import Row
 from deploy.local.ports import free_port
 from shared.events import record
-from shared.runtime import topology
-from tests.controls import emails, runtime, servers
+from shared.runtime import handles, topology
+from shared.runtime import log as log_
+from shared.runtime.buckets import Bucket
+from shared.runtime.configuration import Workspace
+from tests.controls import dispatching, emails, runtime, servers, tracking
+from tests.controls.eventually import eventually
 from tests.controls.tracking import PERSON, TrackerProcess, was_sent
+from tests.controls.world import Sink, World
 
 CONNECTIONS = 64
+HTML = "<html><body>" + "".join(
+    f'<p>A line of a receipt, <a href="https://shop.test/orders/{number}?from=mail">as they are</a>.</p>\n'
+    for number in range(10)
+) + "</body></html>"  # fmt: skip
+REPORT = """\
+From: MAILER-DAEMON@mx.test (Mail Delivery System)
+To: {to}
+Subject: Undelivered Mail Returned to Sender
+Message-ID: <report{number}@mx.test>
+Date: Tue, 24 Nov 2026 12:00:00 +0000
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+I'm sorry to have to inform you that your message could not be delivered.
+
+<user{number}@example.com>: host mx.example.com said: 550 5.1.1 User unknown
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.test
+Arrival-Date: Tue, 24 Nov 2026 12:00:00 +0000
+
+Final-Recipient: rfc822; user{number}@example.com
+Action: failed
+Status: 5.1.1
+Remote-MTA: dns; mx.example.com
+Diagnostic-Code: smtp; 550 5.1.1 User unknown
+
+--b
+Content-Type: text/rfc822-headers
+
+From: hello@sendlog.test
+To: user{number}@example.com
+Subject: Welcome
+
+--b--
+"""
 TURNS = 3
 
 
@@ -125,4 +175,99 @@ def _cpu(tracker: TrackerProcess) -> float:
     return sending.cpu_of(tracker.pid)
 
 
-ROWS = {"hits": hits}
+async def on_and_off(world: World, sink: Sink, account: str, count: int) -> list[Row]:
+    """End to end with HTML of ten links, tracked and not; each in turn, so that both meet the same machine."""
+    on, off = [], []
+    for turn in range(TURNS + 1):
+        for signals, rates in ((True, on), (False, off)):
+            wanted = {"opens": signals, "clicks": signals, "delivery": True, "read": False}
+            row = await sending.end_to_end(
+                world, sink, account, CONNECTIONS, count // TURNS, html=HTML, tracking=wanted
+            )
+            if turn:  # the first one warms up
+                rates.append(row.values["per_second"])
+    tracked, plain = sorted(on)[TURNS // 2], sorted(off)[TURNS // 2]
+    return [
+        Row(
+            name="end to end, HTML of ten links, tracked",
+            figure=f"{tracked:,.0f}/s = {tracked / plain:.2f} x untracked",
+            control=f"untracked {plain:,.0f}/s",
+            bar=">= 0.8 x untracked",
+            met=tracked / plain >= 0.8,
+            values={"per_second": tracked, "ratio": tracked / plain},
+        )
+    ]
+
+
+async def ingest(scale: int) -> list[Row]:
+    """Delivery reports of different emails by SMTP, as an MTA hands them on: found, kept, suppressed, in the log."""
+    count = 3000 // scale
+    home = servers.own_directory()
+    broker = servers.NatsServer(home)
+    tracker: TrackerProcess | None = None
+    try:
+        await asyncio.to_thread(broker.start)
+        await runtime.bootstrap(broker.url)
+        items = await _emails(broker.url, count)
+        tracker = TrackerProcess(home, broker.url)
+        async with runtime.open_log(broker.url) as (log, _):
+            await dispatching.store(log, dispatching.an_account(25, return_path_domain="bounces.test"))
+            await _workspace(log)
+        await asyncio.to_thread(tracker.start)
+        await eventually(lambda: tracking.takes(tracker), within=20)
+        reports = [_report(tracker, item, number) for number, item in enumerate(items)]
+        stdlib = _stdlib([raw for _, raw in reports[:300]])
+        await _handed_on(tracker, reports[: count // 10])
+        rest = reports[count // 10 :]
+        before, cpu, began = await _records(broker.url), _cpu(tracker), time.perf_counter()
+        await _handed_on(tracker, rest)
+        seconds, used = time.perf_counter() - began, _cpu(tracker) - cpu
+        assert await _records(broker.url) == before + len(rest), "not every report is in the log"
+    finally:
+        if tracker is not None:
+            await asyncio.to_thread(tracker.kill)
+        await asyncio.to_thread(broker.kill)
+        shutil.rmtree(home, ignore_errors=True)
+    return [
+        Row(
+            name="delivery reports by SMTP, hard bounces, suppressed and in the log",
+            figure=f"{len(rest) / used:,.0f} a second of CPU ({used / len(rest) * 1e6:,.0f} us), {len(rest) / seconds:,.0f}/s",
+            control=f"the stdlib's parser alone {stdlib:,.0f} us",
+            bar=">= 300/s a core",
+            met=len(rest) / used >= 300,
+            values={"per_core": len(rest) / used, "per_second": len(rest) / seconds, "control_us": stdlib},
+        )
+    ]
+
+
+async def _workspace(log: log_.Log) -> None:
+    bucket = Bucket(log.client, topology.WORKSPACES, Workspace)
+    await bucket.put("default", Workspace(name="default", created_at=datetime.now(UTC)))
+
+
+def _report(tracker: TrackerProcess, item: record.Record, number: int) -> tuple[str, bytes]:
+    to = handles.return_path(tracker.tokens, item.workspace, item.email_id, "bounces.test", "a@b.test")
+    return to, REPORT.format(to=to, number=number).replace("\n", "\r\n").encode()
+
+
+def _stdlib(messages: Sequence[bytes]) -> float:
+    began = time.process_time()
+    for raw in messages:
+        email.message_from_bytes(raw, policy=email.policy.default).get_content_type()
+    return (time.process_time() - began) / len(messages) * 1e6
+
+
+async def _handed_on(tracker: TrackerProcess, reports: Sequence[tuple[str, bytes]]) -> None:
+    waiting = iter(reports)
+
+    async def session() -> None:
+        async with aiosmtplib.SMTP(
+            hostname="127.0.0.1", port=tracker.ingress_port, use_tls=False, start_tls=False
+        ) as client:
+            for to, raw in waiting:
+                await client.sendmail("", [to], raw)
+
+    await asyncio.gather(*(session() for _ in range(8)))
+
+
+ROWS = {"hits": hits, "ingest": ingest}

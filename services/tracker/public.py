@@ -118,8 +118,11 @@ class Public:
     def _target(self, purpose: Purpose, token: str) -> Pointer | None:
         payload = self._tokens.verify(purpose, token)
         target = None if payload is None else pointer(payload)
-        if target is None:
+        if (
+            target is None or not target.workspace
+        ):  # a handle of mail, whose two first bytes say something else
             FORGED.labels(purpose).inc()
+            return None
         return target
 
     async def _hold(self, hit: Hit) -> None:

@@ -97,6 +97,7 @@ async def test_what_was_not_signed_here_for_this_does_nothing(
         "x" * 9000,
         "..%2f..%2f",
         "https://evil.test/",
+        desk.tracker.tokens.sign("click", Pointer("", item.email_id, 0, b"https://evil.test/").encoded()),
     ]
     for token in tokens:
         pixel = await desk.tracker.ask(f"/t/o/{token}.gif")
