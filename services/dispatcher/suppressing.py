@@ -19,8 +19,9 @@ from shared.runtime.suppressions import Cause, Entry, Place
 
 logger = structlog.get_logger(__name__)
 FRESH_FOR: Final = 0.5  # seconds; a record that waited longer for its slot asks again before its claim
-ADD_WITHIN: Final = 30.0
+ADD_WITHIN: Final = 5.0
 ADD_AGAIN: Final = 0.5
+ADD_TRIES: Final = 240  # two minutes of them
 
 
 class Lists(Protocol):
@@ -43,6 +44,7 @@ class Suppressing:
         self._gathering: asyncio.Task[dict[Place, Entry]] | None = None
         self._places: set[Place] = set()
         self._out = asyncio.Lock()
+        self._adding: set[asyncio.Task[None] | None] = set()
 
     async def checked(self, workspace: str, stand: Stand) -> Stand:
         """Return the stand knowing which of its waiting recipients are suppressed now.
@@ -58,25 +60,31 @@ class Suppressing:
         return msgspec.structs.replace(stand, checked_at=now, suppressed=(*stand.suppressed, *found))
 
     async def add(self, workspace: str, gone: Iterable[tuple[str, str]]) -> None:
-        """Put (address, what the server said) on the list, before anybody is told of the refusal.
+        """Put (address, what the server said) on the list, before anybody is told of the refusal. Never raises.
 
-        A list that takes nothing for half a minute must not keep an outcome from the log: that is said loudly.
+        What the server has answered must get into the log, whatever becomes of a list: one that takes nothing for
+        five seconds is gone on with in the background, and a fault is said loudly.
         """
-        for email, detail in gone:
-            try:
-                async with asyncio.timeout(ADD_WITHIN):
-                    await self._add(workspace, email, detail)
-            except TimeoutError:
-                logger.error("not_suppressed", workspace=workspace, detail=detail)
+        adding = {asyncio.create_task(self._add(workspace, email, detail)) for email, detail in gone}
+        if adding:
+            self._adding |= adding
+            await asyncio.wait(adding, timeout=ADD_WITHIN)
 
     async def _add(self, workspace: str, email: str, detail: str) -> None:
-        while True:
-            try:
-                await self._lists.add(workspace, email, "bounce", detail)
-                return
-            except BrokerUnavailable as error:
-                logger.warning("not_suppressed_yet", workspace=workspace, error=str(error))
-                await asyncio.sleep(ADD_AGAIN)
+        task = asyncio.current_task()
+        try:
+            for _ in range(ADD_TRIES):
+                try:
+                    await self._lists.add(workspace, email, "bounce", detail)
+                    return
+                except BrokerUnavailable as error:
+                    logger.warning("not_suppressed_yet", workspace=workspace, error=str(error))
+                    await asyncio.sleep(ADD_AGAIN)
+            logger.error("not_suppressed", workspace=workspace, detail=detail)
+        except Exception:
+            logger.exception("not_suppressed", workspace=workspace, detail=detail)
+        finally:
+            self._adding.discard(task)
 
     async def _ask(self, workspace: str, addresses: Iterable[str]) -> list[RecipientResult]:
         places = [(workspace, address) for address in addresses]

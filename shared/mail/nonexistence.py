@@ -21,6 +21,7 @@ _BY_WORDS: Final = frozenset({550, 551})
 # Size, login, TLS and "no mail service here": none of them is about one address, whatever stands beside them.
 _NEVER: Final = frozenset({521, 523, 524, 525, 530, 534, 535, 538, 552})
 
+_OTHER_CODE: Final = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.ASCII)
 # <no-such-user@x.test> and https://…/blocked name things; they do not say what happened.
 _NAMES: Final = re.compile(r"<[^<>\s]{0,320}>|https?://\S{1,2000}|\S{1,64}@\S{1,255}")
 
@@ -61,6 +62,10 @@ _VETOES: Final = re.compile(
             r"server (?:error|failure)|internal error|system error|configur|database|\bldap|dns (?:error|fail)|servfail|loop",
             # the mailbox is there and rests
             r"disabled|inactive|suspend|deactivat|locked|frozen|dormant|expired|on hold|over ?due|closed",
+            r"unverified|undeliverable address|\bsaid:|connection (?:refused|reset|lost|timed)|\bconnect to\b|filter|\bbusy\b|\bdenied\b",
+            r"over (?:size|storage|its)|allocation|has been reached|smtputf8|non-ascii|mailbox unavailable|message rejected|rejected message",
+            # full, in the languages of those who say it
+            r"\bvoll\b|\u00fcberf\u00fcllt|\bpleine?\b|satur|\bllen[oa]\b|\bpien[oa]\b|\bchei[oa]\b|\bpln[\u00e1\u00fdae]|\bvol\b|\u043f\u0435\u0440\u0435\u043f\u043e\u043b\u043d|\u6ee1",
             # the account of ours
             r"authenticat|credential|log ?in\b|password|starttls|\btls\b|encrypt",
         )
@@ -79,6 +84,8 @@ def is_proven(code: int, enhanced: str | None, text: str) -> bool:
     said = _NAMES.sub(" ", " ".join(text[:_MAX_TEXT].lower().split()))
     if _VETOES.search(said):
         return False
+    if any(other[:2] in ("4.", "5.") and other not in _PROVES for other in _OTHER_CODE.findall(said)[1:]):
+        return False  # the server behind the server said something else
     detail = enhanced or rfc3463.enhanced_code(text) or ""
     if detail in _PROVES:
         return True

@@ -17,6 +17,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 import nats
+import structlog
 from nats.aio.client import Client
 
 from shared.mail import address
@@ -26,6 +27,7 @@ from shared.runtime.keyring import Keyring
 from shared.runtime.latest import Latest, Latests
 from shared.runtime.log import BrokerUnavailable, Inbox
 
+logger = structlog.get_logger(__name__)
 Cause: TypeAlias = Literal["bounce", "complaint", "unsubscribe", "manual"]
 CAUSES: Final[tuple[str, ...]] = get_args(Cause)
 STREAM: Final = f"KV_{topology.SUPPRESSIONS}"
@@ -43,6 +45,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime
 
 
+def _entry(data: bytes) -> Entry:
+    """Return an entry; one that this version cannot read says at least that nothing may be sent.
+
+    It must not fail the others that were asked about with it.
+    """
+    try:
+        return decode(data)
+    except msgspec.MsgspecError as error:
+        logger.error("suppression_unreadable", error=str(error))
+        return Entry(email=None, reason="manual", detail="its entry cannot be read", created_at=_UNKNOWN)
+
+
 class Stored(NamedTuple):
     """An entry with the sequence a change of it has to name."""
 
@@ -52,6 +66,7 @@ class Stored(NamedTuple):
 
 Place: TypeAlias = tuple[str, str]  # workspace and address
 _encode: Final = msgspec.json.Encoder().encode
+_UNKNOWN: Final = datetime.fromtimestamp(0, UTC)
 decode: Final = msgspec.json.Decoder(Entry).decode
 
 
@@ -81,7 +96,7 @@ class Suppressions:
         subjects = {place: self._subject(*place) for place in places}
         latest = await self._latests.of(sorted(set(subjects.values())))
         return {
-            place: decode(known.data)
+            place: _entry(known.data)
             for place, subject in subjects.items()
             if (known := latest.get(subject)) is not None and known.data is not None
         }

@@ -166,3 +166,15 @@ async def test_a_batch_that_is_overtaken_stores_nothing(client: Client, ring: Pa
 
 def _keys(ring: Path) -> dict[str, bytes]:
     return keyring.load(ring)._keys
+
+
+async def test_an_entry_that_cannot_be_read_suppresses_its_own_address_and_fails_nobody_elses(
+    client: Client, ring: Path
+) -> None:
+    lists = await opened(client, ring)
+    for email in ("poison@world.test", "ann@world.test"):
+        await lists.add("acme", email, "manual")
+    subject = f"$KV.suppressions.acme.{lists.hashed('acme', 'poison@world.test')}"
+    await client.jetstream().publish(subject, b'{"reason": "of a later version"}')
+    found = await lists.find("acme", ["poison@world.test", "ann@world.test", "bob@world.test"])
+    assert set(found) == {"poison@world.test", "ann@world.test"}

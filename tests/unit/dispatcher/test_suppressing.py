@@ -267,3 +267,23 @@ async def test_a_list_that_takes_nothing_does_not_keep_the_outcome_for_ever(
 ) -> None:
     monkeypatch.setattr("services.dispatcher.suppressing.ADD_WITHIN", 0.01)
     await Suppressing(Away(10_000)).add("default", [(ANN, "550 5.1.1 User unknown")])
+
+
+async def test_what_a_server_has_answered_is_told_whatever_becomes_of_a_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lists = FakeSuppressions()
+
+    async def fail(*_: Any) -> Any:
+        raise msgspec.ValidationError("an entry of a later version")
+
+    monkeypatch.setattr(lists, "add", fail)
+    await Suppressing(lists).add("default", [(ANN, "550 5.1.1 User unknown")])
+
+
+async def test_many_who_are_gone_cost_no_more_time_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.dispatcher.suppressing.ADD_WITHIN", 0.05)
+    began = asyncio.get_running_loop().time()
+    gone = [(f"user{number}@world.test", "550 5.1.1 User unknown") for number in range(50)]
+    await Suppressing(Away(10_000)).add("default", gone)
+    assert asyncio.get_running_loop().time() - began < 1

@@ -78,6 +78,25 @@ GONE = [
 ]  # fmt: skip
 
 GOOD = [
+    # a code for an unknown address, and words that say something else
+    (550, "5.1.1 unverified address: connect to mx.x.test[192.0.2.1]:25: Connection refused"),
+    (550, "5.1.1 unverified address: host mx.x.test[192.0.2.1] said: 451 4.3.0 problem"),
+    (550, "5.1.1 undeliverable address: host mx said: 550 5.7.1 rejected"),
+    (550, "5.1.1 Recipient rejected by filter"),
+    (550, "5.1.1 Message filtered"),
+    (550, "5.1.1 Message rejected"),
+    (550, "5.1.1 Denied"),
+    (550, "5.1.1 server busy"),
+    (550, "5.1.1 Mailbox over size"),
+    (550, "5.1.1 user is over storage allocation"),
+    (550, "5.1.1 Mailbox size has been reached"),
+    (550, "5.1.1 Postfach voll"),
+    (550, "5.1.1 schránka je plná"),
+    (550, "5.1.1 Buzón lleno"),
+    (550, "5.1.1 Casella piena"),
+    (550, "5.1.1 mailbox unavailable"),
+    (550, "5.1.1 User unknown; relayed host answered 5.7.1"),
+    (553, "5.1.3 SMTPUTF8 required: non-ASCII address"),
     # policy and blocks under a code that seems to say "unknown"
     (550, "5.1.1 Message blocked due to spam content"),
     (550, "5.1.1 <x@a.test>: Recipient address rejected: blocked using zen.spamhaus.org"),
