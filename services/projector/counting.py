@@ -102,29 +102,40 @@ class Counts:
 
     def __init__(self) -> None:
         self._sums: dict[Key, list[int]] = {}
+        self._alike: dict[tuple[str, str, tuple[str, ...], int], list[list[int]]] = {}
 
     def note(self, workspace: str, sent: email.Email | None, facts: Iterable[Fact], times: int = 1) -> None:
         """Add facts about an email (or take them away) in every row that counts it."""
-        facts = list(facts)
-        if sent is None or not facts:
+        if sent is None:
             return
-        tags = ("", *{rows.clean(tag) for tag in sent.tags if tag}) if sent.tags else ("",)
-        groups = [(tag, account) for tag in tags for account in ("", rows.clean(sent.account_id))]
         for place, at in facts:
             quarter = int(at.timestamp() // SECONDS)
-            for tag, account in groups:
-                self._add(Key(workspace, tag, account, quarter), place, times)
+            for sums in self._counting(workspace, sent, quarter):
+                sums[place] += times
 
-    def _add(self, key: Key, place: int, times: int) -> None:
+    def _counting(self, workspace: str, sent: email.Email, quarter: int) -> list[list[int]]:
+        """Return the sums that count such an email; most of a batch have the same."""
+        like = (workspace, sent.account_id, sent.tags, quarter)
+        found = self._alike.get(like)
+        if found is None:
+            tags = ("", *{rows.clean(tag) for tag in sent.tags if tag}) if sent.tags else ("",)
+            accounts = ("", rows.clean(sent.account_id))
+            found = self._alike[like] = [
+                self._row(Key(workspace, tag, account, quarter)) for tag in tags for account in accounts
+            ]
+        return found
+
+    def _row(self, key: Key) -> list[int]:
         sums = self._sums.get(key)
         if sums is None:
             sums = self._sums[key] = [0] * len(COLUMNS)
-        sums[place] += times
+        return sums
 
     def subtract(self, key: Key, sums: Iterable[int]) -> None:
         """Take a whole row away."""
+        known = self._row(key)
         for place, count in enumerate(sums):
-            self._add(key, place, -count)
+            known[place] -= count
 
     def changes(self) -> list[tuple[Key, list[int]]]:
         """Return the rows that change, in the order in which everybody writes them."""

@@ -184,10 +184,12 @@ class Batch:
         self, lane: rows.Lane, before: list[counting.Fact], state: fold.State, fresh: list[record.Record]
     ) -> None:
         after = counting.of_state(state)
-        gone = [fact for fact in before if fact not in after]
-        come = [fact for fact in after if fact not in before]
-        self._counts.note(lane.workspace, state.email, gone, -1)
-        self._counts.note(lane.workspace, state.email, [*come, *counting.of_events(fresh)])
+        if before:
+            gone = [fact for fact in before if fact not in after]
+            self._counts.note(lane.workspace, state.email, gone, -1)
+            after = [fact for fact in after if fact not in before]
+        self._counts.note(lane.workspace, state.email, after)
+        self._counts.note(lane.workspace, state.email, counting.of_events(fresh))
 
     async def _count_late(self) -> None:
         """Count what was archived before its email's request: nobody knew yet of which account it is."""
