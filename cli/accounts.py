@@ -14,6 +14,8 @@ from cli.terminal import Terminal, clean
 if TYPE_CHECKING:
     from cli.api import Api
 
+_ONE_TIME: Final = {"followed": False, "alone": True}
+_NO_RETURN_PATH: Final = "none: reports go to the sender's own address with +…, and may be lost there"
 _LIMITS: Final = ("connections", "per_second", "per_minute", "per_hour", "per_day")
 _NO_LIMIT: Final = "none"
 
@@ -57,7 +59,10 @@ def _add_fields(parser: argparse.ArgumentParser, *, new: bool) -> None:
     parser.add_argument(
         "--ambiguity", choices=("at_least_once", "at_most_once"), help="when an answer is lost"
     )
-    parser.add_argument("--return-path-domain", metavar="DOMAIN")
+    parser.add_argument("--return-path-domain", metavar="DOMAIN", help="where reports come back to")
+    parser.add_argument(
+        "--one-time-links", choices=("followed", "alone"), help="clicks of links that work only once"
+    )
     linking.add_fields(parser, new=new)
     parser.add_argument("--default", action="store_true", help="make it the workspace's default")
     if not new:
@@ -186,6 +191,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
         limits=limits or None,
         ambiguity=arguments.ambiguity,
         return_path_domain=arguments.return_path_domain,
+        leave_one_time_links=_ONE_TIME.get(arguments.one_time_links),
         imap=linking.fields(arguments, _read),
         default=arguments.default or None,
     )
@@ -229,6 +235,8 @@ def _tell(context: Context, account: dict[str, Any]) -> None:
         return
     limits = [f"{name.replace('_', ' ')} {value}" for name, value in account["limits"].items() if value]
     tracking = [name for name, wanted in account["tracking"].items() if wanted]
+    if account.get("leave_one_time_links"):
+        tracking.append("one-time links left alone")
     login = f"{account['auth']}, {account['username']}" if account["username"] else account["auth"]
     secret = (
         "" if account["auth"] == "none" else (" (secret kept)" if account["has_secret"] else " (no secret)")
@@ -244,7 +252,7 @@ def _tell(context: Context, account: dict[str, Any]) -> None:
             ("Limits", ", ".join(limits)),
             ("Ambiguity", account["ambiguity"]),
             ("Tracking", ", ".join(tracking) or "none"),
-            ("Return path", clean(account["return_path_domain"] or "")),
+            ("Return path", clean(account["return_path_domain"] or _NO_RETURN_PATH)),
             ("Mailbox", linking.shown(account)),
             ("Created", moment.shown(account["created_at"])),
             ("Changed", moment.shown(account["updated_at"])),

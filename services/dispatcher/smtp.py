@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from services.dispatcher.envelope import Envelope, Extensions
 from services.dispatcher.opening import Opening, Server
-from services.dispatcher.outcome import Outcome, Record
+from services.dispatcher.outcome import Outcome, Record, Reply
 from services.dispatcher.timeouts import Timeouts
 from services.dispatcher.transaction import Transaction
 from services.dispatcher.wire import Broken
@@ -106,6 +106,17 @@ class Session:
             return False
         self._reset_first = False
         return self._wire.alive
+
+    async def try_sender(self, mail_from: str) -> Reply | None:
+        """Ask by MAIL FROM whether the server takes this sender, and take it back; None when it went away."""
+        try:
+            self._wire.send(f"MAIL FROM:<{mail_from}>\r\n".encode(), 1)
+            said = await self._wire.reply(self._timeouts.command)
+        except Broken:
+            self._wire.abort()
+            return None
+        await self.check()
+        return said
 
     async def close(self) -> None:
         """Say QUIT and close; a server that does not answer within 2 s is left anyway."""

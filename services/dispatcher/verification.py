@@ -11,9 +11,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.dispatcher.house import House
-from services.dispatcher.outcome import SmtpError
+from services.dispatcher.outcome import Reply, SmtpError
 from services.dispatcher.smtp import Session
-from shared.runtime import configuration, outgoing
+from shared.mail import address
+from shared.runtime import configuration, handles, outgoing
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account
 from shared.runtime.keyring import KeyringError
@@ -45,6 +46,7 @@ class Report(msgspec.Struct):
     checks: list[Check]
 
 
+_NO_EMAIL: Final = "00000000-0000-0000-0000-000000000000"
 _STEPS: Final = ("resolve", "connect", "banner", "tls", "ehlo", "auth")
 
 
@@ -78,9 +80,49 @@ async def _verify(
     except SmtpError as error:
         return Report(False, failed(error))
     try:
-        return Report(True, capabilities(session, account))
+        senders = await _senders(session, house, account)
+        ok = all(check.ok for check in senders)
+        return Report(ok, [*capabilities(session, account), *senders, comes_back(account)])
     finally:
         await session.close()
+
+
+async def _senders(session: Session, house: House, account: Account) -> list[Check]:
+    """Try the envelope sender of every domain the account sends from; the signed token stands for no email."""
+    tokens, checks = house.origin(account.workspace, _NO_EMAIL).tokens, []
+    for identity in {
+        address.normalised(one.address).rpartition("@")[2]: one for one in account.identities
+    }.values():
+        sender = handles.sender(tokens, _NO_EMAIL, account, identity.address)
+        if session.usable and sender.isascii():
+            checks.append(sender_check(sender, await session.try_sender(sender)))
+        if account.return_path_domain:  # then it is one for all
+            break
+    return checks
+
+
+def sender_check(sender: str, reply: Reply | None) -> Check:
+    """Return what the server said to the sender that mail will have. Pure."""
+    local, _, domain = sender.rpartition("@")
+    shown = f"{local.partition('+')[0]}+…@{domain}" if "+" in local else sender
+    if reply is None:
+        return Check("envelope_sender", False, f"the server went away when asked about {shown}")
+    if reply.code < 300:
+        return Check("envelope_sender", True, f"{shown} is accepted")
+    return Check("envelope_sender", False, f"{shown} is refused, and mail from it will be: {reply}")
+
+
+def comes_back(account: Account) -> Check:
+    """Return where reports about mail go, and what it costs to have no domain for them. Pure."""
+    if account.return_path_domain:
+        where = f"reports go to {handles.PREFIX}+…@{account.return_path_domain}: its mail must lead to the ingress"
+        return Check("return_path", True, where)
+    cost = (
+        "without a return_path_domain reports go to the sender's own address with +…: bounces arrive only where "
+        "that mailbox takes +… and is linked by IMAP or leads to the ingress, its owner sees them too, and a server "
+        "that allows no sender but the login refuses the mail"
+    )
+    return Check("return_path", False, cost)
 
 
 def failed(error: SmtpError) -> list[Check]:

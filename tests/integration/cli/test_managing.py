@@ -42,7 +42,8 @@ async def test_an_account_is_opened_with_what_was_given(
     words += ["--password-file", str(tmp_path / "pw"), "--per-second", "10", "--per-day", "none", "--default"]
     said = await cli(*ADD, *words, "--tls", "starttls", "--ambiguity", "at_most_once")
     assert said.code == 0
-    assert "Login       password, me (secret kept)" in said.out
+    assert "Return path  none: reports go" in said.out
+    assert "Login        password, me (secret kept)" in said.out
     assert api.asked[0].body == {
         "name": "relay",
         "host": "smtp.example.com",
@@ -91,7 +92,7 @@ async def test_only_what_is_given_changes(api: StubApi, cli: CommandLine) -> Non
     api.answer("PATCH", f"/accounts/{ID}", ACCOUNT | {"disabled": True})
     said = await cli("accounts", "edit", ID, "--disable", "--per-second", "none")
     assert api.asked[1].body == {"disabled": True, "limits": {"per_second": None}}
-    assert "State       default, disabled" in said.out
+    assert "State        default, disabled" in said.out
 
 
 async def test_an_account_that_works_is_a_yes(api: StubApi, cli: CommandLine) -> None:
@@ -119,7 +120,7 @@ async def test_a_mailbox_is_linked_and_unlinked(api: StubApi, cli: CommandLine, 
     said = await cli("accounts", "edit", ID, *words, "--imap-password-file", str(tmp_path / "secret"))
     wanted = {"host": "imap.example.com", "username": "me", "password": "s3cret"}
     assert api.asked[1].body == {"imap": wanted}
-    assert "Mailbox     INBOX of me at imap.example.com:993, TLS implicit" in said.out
+    assert "Mailbox      INBOX of me at imap.example.com:993, TLS implicit" in said.out
     await cli("accounts", "edit", ID, "--unlink-imap")
     assert api.asked[3].body == {"imap": None}
 

@@ -34,6 +34,7 @@ NEWSLETTERS = (
 )  # fmt: skip
 
 HOSTILE = (
+    b"<!--[if mso]>",
     b"<a ", b"<a", b"<", b"<a <a <a =", b"<a href=", b'<a href="', b"<a href='\"", b"<!--", b"<!--[if ", b"<script>",
     b"<script", b"</script", b"<title>", b"</body", b"</body>", b"<a href=https://x.test>", b"<a b=", b"< a", b"<!", b"<?",
     b"<a\n\n\n", b"<p =", b"<p a=b ", b'<p a="b" ', b"<area/", b"&", b"<a href='https://x.test/&amp", b"<a href=https://x&#1;",
