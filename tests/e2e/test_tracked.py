@@ -155,3 +155,18 @@ async def test_an_account_that_says_so_has_its_one_time_links_left_alone(world: 
     assert listed["mail_from"].endswith("@xn--bcher-kva.test")
     assert 'href="https://shop.world.test/reset?t=1"' in html_of(raw)
     assert len(raw[raw.index(b"Date: ") :]) == dry["size"]
+
+
+async def test_verify_tries_the_envelope_sender_and_says_where_reports_go(world: World) -> None:
+    port = world.ports["MAILBOX_SMTP"]
+    account = await asyncio.to_thread(world.account, port, "bare")
+    bare = await call(world, "POST", f"/accounts/{account}/verify")
+    found = {check["name"]: (check["ok"], check["message"]) for check in bare["checks"]}
+    assert found["envelope_sender"] == (True, "hello+…@sendlog.test is accepted")
+    assert not found["return_path"][0]
+    assert bare["ok"]
+    await call(world, "PATCH", f"/accounts/{account}", {"return_path_domain": "Bücher.test."})
+    ours = await call(world, "POST", f"/accounts/{account}/verify")
+    found = {check["name"]: (check["ok"], check["message"]) for check in ours["checks"]}
+    assert found["envelope_sender"] == (True, "bounce+…@xn--bcher-kva.test is accepted")
+    assert found["return_path"][0]
