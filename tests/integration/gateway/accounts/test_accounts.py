@@ -38,7 +38,7 @@ async def test_an_account_is_shown_as_it_was_opened_and_never_with_its_secret(cl
         "limits": {"connections": 10, "per_second": 5, "per_minute": None, "per_hour": None, "per_day": None},
         "ambiguity": "at_least_once",
         "tracking": {"opens": True, "clicks": True, "delivery": True, "read": False},
-        "return_path_domain": None, "imap": None, "disabled": False, "default": True, "created_at": 0, "updated_at": 0,
+        "return_path_domain": None, "leave_one_time_links": False, "imap": None, "disabled": False, "default": True, "created_at": 0, "updated_at": 0,
     }  # fmt: skip
     read = await client.ask("GET", f"/accounts/{made.data['id']}")
     assert read.data == made.data
