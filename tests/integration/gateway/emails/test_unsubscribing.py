@@ -54,7 +54,9 @@ async def test_recipients_who_share_a_message_do_not_unsubscribe_each_other(
 
 async def test_the_message_has_the_two_fields_of_one_click(door: Door, behind: Behind, house: House) -> None:
     _, sent = await accepted(door, behind, unsubscribe=True)
-    opened = message.open_message(sent, email_.Content(text="Hello."), ContentStore(house.home.as_uri()), an_origin())
+    opened = message.open_message(
+        sent, email_.Content(text="Hello."), ContentStore(house.home.as_uri()), an_origin()
+    )
     made = message_from_bytes(opened.whole or b"", policy=email.policy.SMTP)
     assert made["List-Unsubscribe"] == f"<{sent.unsubscribe_url}>"
     assert made["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
