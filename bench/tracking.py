@@ -178,7 +178,8 @@ def _cpu(tracker: TrackerProcess) -> float:
 
 async def on_and_off(world: World, sink: Sink, account: str, count: int) -> list[Row]:
     """End to end with HTML of ten links, tracked and not; each in turn, so that both meet the same machine."""
-    on, off = [], []
+    on: list[float] = []
+    off: list[float] = []
     for turn in range(TURNS + 1):
         for signals, rates in ((True, on), (False, off)):
             wanted = {"opens": signals, "clicks": signals, "delivery": True, "read": False}
