@@ -1,16 +1,27 @@
 """What recipients do with an email in a real mailbox, and what somebody else pretends that they did."""
 
 import asyncio
+import json
+import os
 import re
+import smtplib
+import subprocess
+import sys
 import time
 import uuid
 from datetime import datetime
+from email import message_from_bytes, policy
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
 
+from deploy.local.ports import LOOPBACK
 from tests.controls.eventually import eventually
 from tests.controls.posting import Post, ends, told
+from tests.controls.servers import ROOT
+
+OWN: Final = ROOT / "tests" / "corpus" / "own"
 
 FATES: Final = {
     ("dsn", "names no email of ours"): 2,
@@ -125,6 +136,58 @@ async def test_one_click_and_no_more_mail_comes(post: Post) -> None:
     email = await asyncio.to_thread(post.email, person.email_id)
     assert (await asyncio.to_thread(post.suppressed))[email["to"]] == "unsubscribe"
     await ends(post, await asyncio.to_thread(post.send, email["to"]), "suppressed")
+
+
+async def test_whoever_writes_to_the_address_to_leave_by_gets_no_more(post: Post) -> None:
+    person = await received(post, "bob@world.test", at_leisure=False, unsubscribe=True)
+    raw = next(one for one in post.mail.received("bob@world.test") if person.subject.encode() in one)
+    message = message_from_bytes(raw, policy=policy.default)
+    (address,) = re.findall("<mailto:([^>?]+)[?]subject=unsubscribe>", message["List-Unsubscribe"])
+
+    def leave(sender: str) -> None:
+        letter = f"From: {sender}\r\nTo: {address}\r\nSubject: unsubscribe\r\n\r\n"
+        with smtplib.SMTP(LOOPBACK, post.mail.mx) as session:
+            session.sendmail(sender, [address], letter)
+
+    await asyncio.to_thread(leave, "carol@world.test")  # who never had this email
+    await asyncio.to_thread(leave, "bob@world.test")
+
+    async def is_suppressed() -> bool:
+        return "bob@world.test" in await asyncio.to_thread(post.suppressed)
+
+    await eventually(is_suppressed, within=20, every=0.5)
+    assert "carol@world.test" not in await asyncio.to_thread(post.suppressed)
+    await ends(post, await asyncio.to_thread(post.send, "bob@world.test"), "suppressed")
+
+
+async def test_a_report_that_a_broken_route_kept_back_is_told_from_a_file(post: Post, tmp_path: Path) -> None:
+    person = await received(post, at_leisure=False)
+    (raw,) = (one for one in post.mail.received("alice@world.test") if person.subject.encode() in one)
+    email = await asyncio.to_thread(post.email, person.email_id)
+    report = (OWN / "postfix-full.eml").read_bytes().replace(b"cy@a.example", email["to"].encode())
+    returns = raw[raw.index(b"<") : raw.index(b">") + 1]
+    (tmp_path / "late.eml").write_bytes(b"Delivered-To: " + returns + b"\n" + report)
+    for _ in range(2):
+        done = await asyncio.to_thread(ingest, post, str(tmp_path / "late.eml"))
+        assert (done["class"], done["taken"], done["said"]) == ("soft", True, ["bounced"])
+        assert done["email_id"] == person.email_id
+    email = await person.has(unified_status="bounced")
+    assert len(told(email, "bounced")) == 1
+    assert email["to"] not in await asyncio.to_thread(post.suppressed)
+
+
+def ingest(post: Post, *words: str) -> dict[str, Any]:
+    """Run the command and return what it says of its one message."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "ingest", "--json", *words],
+        env={**os.environ, "SENDLOG_HOME": str(post.world.home)},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 async def test_forged_reports_and_receipts_change_nothing_and_are_counted(post: Post) -> None:
