@@ -48,7 +48,8 @@ async def test_every_signal_moves_the_status_and_sets_its_time(
     door: Door, behind: Behind, backwards: bool
 ) -> None:
     email_id = await _sent(door, behind)
-    assert (await door.show(email_id)).data["unified_status"] == "sent"
+    shown = (await door.show(email_id)).data
+    assert shown["unified_status"] == "sent"
     strongest = ""
     for status, name, event in reversed(SIGNALS) if backwards else SIGNALS:
         await behind.append(email_id, event)
