@@ -213,7 +213,7 @@ async def test_a_session_that_ends_in_idle_is_opened_again(inbox: Inbox, places:
         await linked(places)
         inbox.put(a_message("one"))
         await seen(places, 1)
-        inbox.kick()
+        assert inbox.kick()
         inbox.put(a_message("two"))
         await eventually(lambda: taken.names == ["one", "two"], within=10)
 

@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def test_messages_are_listed_with_size_and_arrival_in_any_order() -> None:
-    answer = [
+    answer: imap_answers.Answer = [
         b'2 (RFC822.SIZE 20 INTERNALDATE "24-Nov-2026 10:00:00 +0100" UID 9)',
         b'1 (UID 7 RFC822.SIZE 10 INTERNALDATE " 4-Nov-2026 10:00:00 +0000")',
     ]
@@ -23,12 +23,17 @@ def test_messages_are_listed_with_size_and_arrival_in_any_order() -> None:
 
 
 def test_what_is_no_message_that_was_asked_for_is_left_out() -> None:
-    answer = [None, b"1 (FLAGS (\\Seen))", b"2 (UID 8 FLAGS ())", b"3 (UID 9 RFC822.SIZE 5)"]
+    answer: imap_answers.Answer = [
+        None,
+        b"1 (FLAGS (\\Seen))",
+        b"2 (UID 8 FLAGS ())",
+        b"3 (UID 9 RFC822.SIZE 5)",
+    ]
     assert imap_answers.listed(answer, NOW) == [Item(9, 5, NOW)]
 
 
 def test_a_message_never_arrives_later_than_now() -> None:
-    answer = [b'1 (UID 7 RFC822.SIZE 10 INTERNALDATE "25-Nov-2026 10:00:00 +0000")']
+    answer: imap_answers.Answer = [b'1 (UID 7 RFC822.SIZE 10 INTERNALDATE "25-Nov-2026 10:00:00 +0000")']
     assert imap_answers.listed(answer, NOW)[0].at == NOW
 
 
@@ -38,7 +43,7 @@ def test_a_clock_that_is_a_month_behind_is_no_evidence() -> None:
 
 
 def test_bodies_are_found_by_the_uid_before_or_behind_them() -> None:
-    answer = [
+    answer: imap_answers.Answer = [
         (b"1 (UID 7 BODY[] {3}", b"one"), b")",
         b"4 (FLAGS (\\Seen) UID 99)",
         (b"2 (BODY[]<0> {3}", b"two"), b" UID 8)",
@@ -48,7 +53,7 @@ def test_bodies_are_found_by_the_uid_before_or_behind_them() -> None:
 
 
 def test_a_uid_within_a_message_is_not_its_number() -> None:
-    answer = [(b"1 (UID 7 BODY[] {9}", b"UID 8 ..."), b")"]
+    answer: imap_answers.Answer = [(b"1 (UID 7 BODY[] {9}", b"UID 8 ..."), b")"]
     assert imap_answers.bodies(answer) == {7: b"UID 8 ..."}
 
 
