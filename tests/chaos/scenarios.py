@@ -10,6 +10,7 @@ from tests.chaos import (
     disk_full,
     hostile_relay,
     idempotent_storm,
+    imap,
     kill_nine,
     own_turn,
     poison,
@@ -45,4 +46,5 @@ ALL: Final[dict[str, tuple[str, Run]]] = {
     "tracker_killed": ("hits", tracker_killed.run),
     "poison": ("C14", poison.run),
     "clock_jump": ("C15", clock_jump.run),
+    "imap": ("C17", imap.run),
 }
