@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.events import delivery, signal
-from tests.controls.emails import NOON
+from tests.controls.emails import ACCOUNT, NOON
 from tests.integration.gateway.emails.door import Behind, Door
 
 GONE = delivery.Reason(
@@ -36,7 +36,7 @@ SIGNALS = (
 async def _sent(door: Door, behind: Behind) -> str:
     email_id: str = (await door.sent())["id"]
     for event in (
-        delivery.Sending(occurred_at=NOON, round=1, attempt=1, claim_id="c", account_id="a"),
+        delivery.Sending(occurred_at=NOON, round=1, attempt=1, claim_id="c", account_id=ACCOUNT),
         delivery.Sent(occurred_at=NOON, round=1, attempt=1, claim_id="c"),
     ):
         await behind.append(email_id, event)
