@@ -223,7 +223,7 @@ class Checker:
         try:
             found = rendering.render(given, self._variables, html=field == "html", work=self._work)
             if field == "html" and self.source is not None and self.source.texts.css_inline:
-                return css.inlined(found)
+                return css.inlined(found, self._work)
             return found
         except rendering.TemplateError as error:
             self.templates += [self._in_text(field, is_templates, problem) for problem in error.problems]

@@ -31,6 +31,8 @@ def of_texts(send: fields.Send, source: Source | Problem | None = None) -> int:
     size = sum(len(text) for text in texts if text)
     if send.variables is None and send.template_id is None:
         return size
+    if isinstance(source, Source) and source.texts.css_inline:
+        return LARGE + 1
     return LARGE + 1 if any(rendering.is_heavy(text) for text in texts if text) else size
 
 

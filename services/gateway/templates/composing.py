@@ -44,4 +44,4 @@ def part(
     if source is None:
         return None
     rendered = rendering.render(source, variables, html=name == "html", work=work)
-    return css.inlined(rendered) if css_inline and name == "html" else rendered
+    return css.inlined(rendered, work) if css_inline and name == "html" else rendered

@@ -91,3 +91,10 @@ def test_a_template_with_loops_is_checked_in_a_thread() -> None:
     loop = Source("i", 1, "t", Version(text="{% for x in y %}{{ x }}{% endfor %}"))
     assert effort.is_large(send, loop)
     assert not effort.is_large(send, Source("i", 1, "t", TEXTS))
+
+
+def test_a_template_whose_styles_are_moved_is_checked_in_a_thread() -> None:
+    plain = Version(html="<style>p{color:red}</style><p>x")
+    assert not effort.is_large(fields.Send(template_id="t"), Source("i", 1, "t", plain))
+    moved = Version(html=plain.html, css_inline=True)
+    assert effort.is_large(fields.Send(template_id="t"), Source("i", 1, "t", moved))
