@@ -251,6 +251,10 @@ class Handlers:
             logger.warning("hold_lapsed", email_id=delivery.record.email_id)
             delivery.leave()
             return
+        if outcome.error_kind == "no_session":  # nothing was sent, and everybody knows it
+            stand = claim.stand
+            await self._give_up(delivery, stand, claim.claim_id, reasons.NO_SLOT, timedelta(0))
+            return
         if outcome.error_kind == "content_lost":
             logger.error("content_lost", email_id=delivery.record.email_id, error=outcome.error)
         wait = timedelta(seconds=lane.leave_alone(_monotonic()))

@@ -87,8 +87,13 @@ class House:
         """Close lanes without work, so that their connections are free for other dispatchers."""
         while True:
             await asyncio.sleep(SWEEP)
-            now = asyncio.get_running_loop().time()
-            for key in [key for key, lane in self._lanes.items() if lane.is_idle(now)]:
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Close every lane that is without work when its turn comes."""
+        for key, lane in list(self._lanes.items()):
+            # Asked only now: while an earlier one was closed, this one may have got mail.
+            if lane.is_idle(asyncio.get_running_loop().time()):
                 await self._close(self._lanes.pop(key))
 
     async def close(self) -> None:

@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal[
     "timeout",
     "protocol",  # what came is not SMTP
     "aborted",  # our own decision, before the final dot
+    "no_session",  # our own pool had none: closed, or without a place
     "dns",
     "address_refused",
     "certificate",

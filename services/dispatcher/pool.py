@@ -56,6 +56,11 @@ class Pool:
         """How many sessions there are, those being opened included."""
         return self._held + len(self._idle)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it gives no more sessions away."""
+        return self._closed
+
     def set_limit(self, limit: int) -> None:
         """Allow that many sessions from now on; leased ones above it are closed as they come back."""
         self._limit = limit
@@ -74,7 +79,7 @@ class Pool:
     async def session(self, *, fresh: bool = False) -> AsyncIterator[Session]:
         """Lease a session for the length of the block; a `fresh` one has carried nothing yet.
 
-        Raises: SmtpError when none can be opened, of kind `aborted` when the pool is closed.
+        Raises: SmtpError when none can be opened, of kind `no_session` when the pool is closed.
         """
         await self._place()
         session: Session | None = None
@@ -120,7 +125,7 @@ class Pool:
 
     def _gone(self) -> SmtpError:
         conversation = delivery.Conversation(server=f"{self._server.host}:{self._server.port}")
-        return SmtpError("connect", "aborted", "the account's sessions were closed", conversation)
+        return SmtpError("connect", "no_session", "the account's sessions were closed", conversation)
 
     def _hand_out(self) -> None:
         while self._waiting and self._out < self._limit:

@@ -19,6 +19,8 @@ async def transmit(lane: Lane, envelope: Envelope, still_ours: Callable[[], bool
         # Another one that was kept may be as worn: servers close them after so many messages.
         outcome = await _transact(lane, envelope, still_ours, fresh=True)
     now = asyncio.get_running_loop().time()
+    if outcome.error_kind == "no_session":  # that was us, and says nothing about the account's server
+        return outcome
     if conclusion.is_accounts_fault(outcome):
         lane.last_error = f"{outcome.phase}: {outcome.error or outcome.final}"
         lane.breaker.failed(now)

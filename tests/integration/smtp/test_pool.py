@@ -192,7 +192,7 @@ async def test_closing_turns_away_who_waits_and_who_comes_later() -> None:
             await pool.close()
             with pytest.raises(SmtpError) as caught:
                 await waiting
-            assert caught.value.kind == "aborted"
+            assert caught.value.kind == "no_session"
         with pytest.raises(SmtpError):
             await send(pool)
         await eventually(lambda: server.closed == server.connections == 1)
