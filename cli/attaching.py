@@ -1,18 +1,22 @@
 """The files of `sendlog send --attach`: an email as a form, read from the disk while it is sent."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from cli.failure import USAGE, Failure
 from cli.terminal import clean
 
+if TYPE_CHECKING:
+    import aiohttp
 
-def form(body: dict[str, Any], files: Sequence[str]) -> Callable[[], aiohttp.FormData]:
+
+def form(body: dict[str, Any], files: Sequence[str]) -> "Callable[[], aiohttp.FormData]":
     """Return what makes the form, anew for each try. Raises: Failure, when a file cannot be read."""
+    import json
+
+    import aiohttp
+
     places = [Path(file) for file in files]
     for place in places:
         _open(place).close()

@@ -4,7 +4,6 @@ Whoever reaches the broker is the operator: all workspaces' are here. A record g
 taken from here, so one may come twice and none is lost; its event id makes the second one recognisable.
 """
 
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -97,6 +96,8 @@ async def list_(context: Context) -> None:
 
 async def show(context: Context) -> None:
     """Tell one."""
+    import json
+
     from cli import broker
 
     async with broker.connected(context.environment, "dead-letters") as client:
@@ -117,6 +118,8 @@ async def show(context: Context) -> None:
 
 
 def _readable(payload: bytes) -> Any:
+    import json
+
     try:
         return json.loads(payload)
     except ValueError:

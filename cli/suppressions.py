@@ -1,7 +1,6 @@
 """`sendlog suppressions`: who is not written to, one by one or as whole files."""
 
 import argparse
-import asyncio
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from cli import command, moment, rebuild, saving
@@ -118,6 +117,8 @@ async def import_(context: Context) -> None:
 
 
 async def _followed(api: "Api", job: dict[str, Any], context: Context) -> dict[str, Any]:
+    import asyncio
+
     terminal = context.terminal
     bar = None if context.as_json else terminal.progress
     while True:

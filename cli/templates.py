@@ -1,7 +1,6 @@
 """`sendlog templates`: what is written once and sent many times, from files and back to the terminal."""
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
@@ -65,6 +64,8 @@ def add_variables(parser: argparse.ArgumentParser) -> None:
 
 def variables(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Return the variables that were given, if any were. Raises: Failure."""
+    import json
+
     if arguments.variable is None and arguments.variables_file is None:
         return None
     found: Any = {}

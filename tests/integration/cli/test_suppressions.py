@@ -66,7 +66,7 @@ async def test_an_address_that_is_not_on_the_list_is_a_no(api: StubApi, cli: Com
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:
-    (tmp_path / "list.csv").write_text('"x"')  # the stub reads bodies as JSON
+    (tmp_path / "list.csv").write_text('"x"')
     return str(tmp_path / "list.csv")
 
 
@@ -78,7 +78,7 @@ async def test_an_import_is_followed_to_its_end(api: StubApi, cli: CommandLine, 
     assert said == (0, "3 records: 2 added, 1 known, 0 rejected\n", "")
     assert api.asked[0].query == {"reason": "complaint"}
     assert api.asked[0].headers["Content-Type"] == "text/csv"
-    assert api.asked[0].body == "x"
+    assert api.asked[0].body == '"x"'
 
 
 async def test_records_that_were_rejected_are_named_and_a_no(

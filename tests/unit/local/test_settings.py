@@ -15,11 +15,6 @@ def test_a_port_that_is_none_is_refused_by_its_variable(
         settings.read()
 
 
-def test_a_port_that_is_only_reserved_may_be_taken_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SENDLOG_GATEWAY_PORT", "8081")
-    assert settings.read().gateway_port == 8081
-
-
 def test_two_variables_with_one_port_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENDLOG_GATEWAY_PORT", "8025")
     with pytest.raises(settings.Misused, match="SENDLOG_GATEWAY_PORT and SENDLOG_MAILBOX_PORT are both 8025"):
