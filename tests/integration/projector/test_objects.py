@@ -136,6 +136,7 @@ async def test_what_no_email_refers_to_is_swept_after_a_day(
 ) -> None:
     monkeypatch.setattr(orphans, "STEP", 2)
     await _stored(content, "orphan 1", "orphan 2", "orphan 3", "used", ".unfinished/0123", days_ago=1.1)
+    await _stored(content, "_unmatched/2026-11-23/in-0123", days_ago=1.1)  # a forged report
     await _stored(content, "doctor/0123", "other/kind/of/thing", days_ago=9)
     await _stored(content, "fresh", ".unfinished/4567", days_ago=0.9)
     await _ended(pool, "used", days_ago=0, sequence=1)
@@ -143,7 +144,7 @@ async def test_what_no_email_refers_to_is_swept_after_a_day(
     await pool.execute("UPDATE projector.progress SET projected_at = now() - interval '3 hours'")
     assert await sweep() == 0, "what was uploaded then may be named by a record that is not projected"
     await catch_up(pool)
-    assert await sweep() == 4
+    assert await sweep() == 5
     assert await _left(content) == {"used", "fresh", ".unfinished/4567", "doctor/0123", "other/kind/of/thing"}
     assert await sweep() == 0
 
