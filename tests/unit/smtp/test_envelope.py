@@ -59,7 +59,8 @@ def test_no_address_makes_more_than_one_command(sender: str, recipient: str) -> 
     offered = Extensions(pipelining=True, smtputf8=True, dsn=True, size_offered=True, eightbit=True)
     try:
         spoken = commands(
-            Envelope(mail_from=sender, recipients=[recipient], message=Message(b"x"), envid=recipient), offered
+            Envelope(mail_from=sender, recipients=[recipient], message=Message(b"x"), envid=recipient),
+            offered,
         )
     except envelope.Refused:
         return

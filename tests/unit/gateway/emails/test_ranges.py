@@ -25,7 +25,8 @@ def test_everything_else_gets_the_whole_file(header: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "size"), [("bytes=10-", 10), ("bytes=99-", 10), ("bytes=99-100", 10), ("bytes=-0", 10), ("bytes=0-", 0)]
+    ("header", "size"),
+    [("bytes=10-", 10), ("bytes=99-", 10), ("bytes=99-100", 10), ("bytes=-0", 10), ("bytes=0-", 0)],
 )
 def test_a_range_outside_of_the_file_is_refused_with_its_size(header: str, size: int) -> None:
     with pytest.raises(ApiError) as error:
