@@ -4,7 +4,7 @@ A handler refuses by raising; the wire form (envelope or RFC 9457) is made in on
 that no answer can leave without its code and its request id.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -74,6 +74,12 @@ class ApiError(Exception):
         self.message = message
         self.details = tuple(details)
         self.headers = headers or {}
+
+
+def told(problems: Sequence[Problem]) -> list[Problem]:
+    """Return as many of the problems as are told of one request, and how many there are besides."""
+    left = len(problems) - MAX_PROBLEMS
+    return [*problems[:MAX_PROBLEMS], *([Problem("$", f"and {left} problems more")] if left > 0 else [])]
 
 
 def invalid(problems: Iterable[Problem]) -> ApiError:

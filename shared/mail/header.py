@@ -11,6 +11,8 @@ from typing import Final
 MAX_NAME: Final = 76
 MAX_VALUE: Final = 8192
 MAX_SUBJECT: Final = 998
+MAX_HEADERS: Final = 100
+MAX_TOGETHER: Final = 64 * 1024  # bytes of names and values: they travel with every record
 
 # RFC 5322 3.6.8: printable ASCII without the colon.
 _NAME: Final = re.compile(r"[!-9;-~]+")
@@ -67,6 +69,21 @@ def check_name(name: str) -> str | None:
         return f"{name} may not be set as a custom header; use the field {field}"
     if lowered in _OURS or lowered.startswith(_OUR_PREFIXES):
         return f"{name} may not be set as a custom header; Sendlog writes it itself"
+    return None
+
+
+def too_many(headers: Mapping[str, str]) -> str | None:
+    """Say whether these are more than one email may carry, or None."""
+    if len(headers) > MAX_HEADERS:
+        return f"there may be at most {MAX_HEADERS} headers"
+    if (
+        sum(
+            len(name.encode(errors="replace")) + len(value.encode(errors="replace"))
+            for name, value in headers.items()
+        )
+        > MAX_TOGETHER
+    ):
+        return f"the headers may have at most {MAX_TOGETHER} bytes together, names and values"
     return None
 
 

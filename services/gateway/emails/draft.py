@@ -17,7 +17,6 @@ from shared.events import email
 from shared.mail import address, header
 from shared.mail.address import Mailbox
 
-MAX_RECIPIENTS: Final = 50
 _NUL: Final = "must not contain a NUL character"
 
 
@@ -143,8 +142,10 @@ class Checker:
         bcc = self._once(self._mailboxes("bcc", send.bcc)) if send.bcc is not None else ()
         if not send.to and not self._is_wrong("to"):
             self._say("to", "is required" if send.to is None else "needs at least one recipient")
-        if len(self._recipients) > MAX_RECIPIENTS:
-            self._say("to", f"there may be at most {MAX_RECIPIENTS} recipients in to, cc and bcc together")
+        if len(self._recipients) > fields.MAX_RECIPIENTS:
+            self._say(
+                "to", f"there may be at most {fields.MAX_RECIPIENTS} recipients in to, cc and bcc together"
+            )
         return to, cc, bcc
 
     def _once(self, mailboxes: tuple[Mailbox, ...]) -> tuple[Mailbox, ...]:
@@ -165,6 +166,10 @@ class Checker:
         if isinstance(given, str):
             found = self._mailbox(field, given)
             return () if found is None else (found,)
+        if len(given) > (fields.MAX_RECIPIENTS if field == "reply_to" else fields.MAX_LISTED):
+            what = "addresses" if field == "reply_to" else "recipients in to, cc and bcc together"
+            self._say(field, f"there may be at most {fields.MAX_RECIPIENTS} {what}")
+            return ()
         several = (self._mailbox(f"{field}[{number}]", value) for number, value in enumerate(given))
         return tuple(mailbox for mailbox in several if mailbox is not None)
 
@@ -231,6 +236,9 @@ class Checker:
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         given = self.send.headers or {}
+        if problem := header.too_many(given):
+            self._say("headers", problem)
+            return ()
         for name, problem in header.problems(given):
             self.problems.append(Problem(f"{self._path}.headers[{fields.quoted(name)}]", problem))
         return tuple(given.items())
@@ -252,6 +260,7 @@ class Checker:
         given = self.send.tags or []
         if len(given) > fields.MAX_TAGS:
             self._say("tags", f"there may be at most {fields.MAX_TAGS} tags")
+            return ()
         for number, tag in enumerate(given):
             if problem := header.check_value(tag, fields.MAX_TAG) or (None if tag else "must not be empty"):
                 self._say(f"tags[{number}]", problem)
@@ -264,6 +273,7 @@ class Checker:
         given = self.send.metadata or {}
         if len(given) > fields.MAX_PAIRS:
             self._say("metadata", f"there may be at most {fields.MAX_PAIRS} pairs")
+            return {}
         for key, value in given.items():
             if problem := _wrong_pair(key, value):
                 self.problems.append(Problem(f"{self._path}.metadata[{fields.quoted(key[:80])}]", problem))

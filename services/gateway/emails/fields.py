@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from services.gateway import validation
-from services.gateway.emails.attachments import NewAttachment
+from services.gateway.emails.attachments import MAX_FILES, NewAttachment
 from services.gateway.errors import Problem
+from shared.mail import header
 
 TEXTS: Final = "must be a string or an array of strings"
 _EXPECTED: Final = {
@@ -30,11 +31,23 @@ _EXPECTED: Final = {
 ALIAS: Final = re.compile(r"\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\Z")
 
 
+MAX_RECIPIENTS: Final = 50
+MAX_LISTED: Final = 4 * MAX_RECIPIENTS  # in one field, before those that are there twice are taken out
+_FEW: Final = 100
 MAX_TAGS: Final = 10
 MAX_TAG: Final = 64
 MAX_PAIRS: Final = 50
 MAX_KEY: Final = 255
 MAX_VALUE: Final = 1024
+# More than these are not looked into one by one.
+_MOST: Final = {
+    "to": MAX_LISTED,
+    "cc": MAX_LISTED,
+    "bcc": MAX_LISTED,
+    "reply_to": MAX_RECIPIENTS,
+    "tags": MAX_TAGS,
+    "attachments": MAX_FILES,
+}
 # Told to clients only: the draft checks them, for it names every one that is wrong.
 _TAGS: Final = msgspec.Meta(
     extra_json_schema={
@@ -42,6 +55,8 @@ _TAGS: Final = msgspec.Meta(
         "items": {"type": "string", "minLength": 1, "maxLength": MAX_TAG},
     }
 )
+_HEADERS: Final = msgspec.Meta(extra_json_schema={"maxProperties": header.MAX_HEADERS})
+_REPLIES: Final = msgspec.Meta(extra_json_schema={"maxItems": MAX_RECIPIENTS})
 _METADATA: Final = msgspec.Meta(
     extra_json_schema={
         "maxProperties": MAX_PAIRS,
@@ -71,8 +86,8 @@ class Send(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"})
     text: str | None = None
     from_: str | None = None
     from_name: str | None = None
-    reply_to: str | list[str] | None = None
-    headers: dict[str, str] | None = None
+    reply_to: str | Annotated[list[str], _REPLIES] | None = None
+    headers: Annotated[dict[str, str], _HEADERS] | None = None
     attachments: list[NewAttachment] | None = None
     variables: dict[str, Any] | None = None
     template_id: str | None = None
@@ -102,20 +117,30 @@ def _read_each(value: Any, path: str) -> tuple[Send, list[Problem]]:
         return Send(), [Problem(path, "must be an object")]
     good: dict[str, Any] = {}
     problems: list[Problem] = []
+    unknown: list[str] = []
     for name, given in value.items():
         field = _FIELDS.get(name)
         if field is None:
-            problems.append(Problem(member(path, name), "there is no such field"))
+            unknown.append(name)
             continue
         try:
             good[field.name] = msgspec.convert(given, field.type)
         except msgspec.ValidationError:
-            problems += _wrong_parts(name, given, f"{path}.{name}")
+            problems += _few(list(_wrong_parts(name, given, f"{path}.{name}")), f"{path}.{name}")
+    problems += _few([Problem(member(path, name[:80]), "there is no such field") for name in unknown], path)
     return Send(**good), problems
+
+
+def _few(problems: list[Problem], path: str) -> list[Problem]:
+    """Return the problems of one place, cut to what somebody would read."""
+    left = len(problems) - _FEW
+    return problems if left <= 0 else [*problems[:_FEW], Problem(path, f"and {left} problems more")]
 
 
 def _wrong_parts(name: str, given: Any, path: str) -> list[Problem]:
     expected = _EXPECTED.get(name, "must be a string")
+    if isinstance(given, list) and len(given) > _MOST.get(name, len(given)):
+        return [Problem(path, f"there may be at most {_MOST[name]} of them")]
     if name == "attachments":
         return list(validation.problems(given, list[NewAttachment], path))
     if isinstance(given, list) and "array" in expected:
@@ -126,7 +151,7 @@ def _wrong_parts(name: str, given: Any, path: str) -> list[Problem]:
         return _wrong_signals(given, path)
     if isinstance(given, dict) and "object" in expected:
         return [
-            Problem(member(path, key), "must be a string")
+            Problem(member(path, key[:80]), "must be a string")
             for key, v in given.items()
             if not isinstance(v, str)
         ]
@@ -137,9 +162,9 @@ def _wrong_signals(given: dict[str, Any], path: str) -> list[Problem]:
     problems = []
     for key, value in given.items():
         if key not in Tracking.__struct_fields__:
-            problems.append(Problem(member(path, key), "there is no such field"))
+            problems.append(Problem(member(path, key[:80]), "there is no such field"))
         elif not isinstance(value, bool | None):
-            problems.append(Problem(member(path, key), "must be true or false"))
+            problems.append(Problem(member(path, key[:80]), "must be true or false"))
     return problems
 
 

@@ -27,7 +27,8 @@ ROUTES = (
         path="/emails/send",
         permission="email.send",
         summary="Send an email",
-        description="202 once the email is on disk. With an Idempotency-Key a repeat gets the first answer again.",
+        description="202 once the email is on disk. With an Idempotency-Key a repeat gets the first answer again. At "
+        "most 50 recipients, 50 addresses in `reply_to`, 10 attachments, and 100 `headers` of 64 KiB together.",
         handler=handlers.send,
         body=fields.Send,
         decode=False,
@@ -82,7 +83,8 @@ ROUTES = (
         summary="Try a send without sending",
         description="Takes the body of a send and tells what it would do: the rendered parts, the exact size, the "
         "account, each recipient's verdict, the links clicks would be followed through. Nothing is stored or sent; "
-        "what a send would refuse is refused alike, but for recipients that are no address.",
+        "what a send would refuse is refused alike, but for recipients that are no address. The verdicts say who is "
+        "suppressed: whoever may send may learn that, also with a key that may not read the suppressions.",
         handler=drying.validate,
         body=fields.Send,
         decode=False,

@@ -104,9 +104,13 @@ async def checked(
     checker.unusable = unusable
     made = await asyncio.to_thread(checker.draft) if effort.is_large(send, source) else checker.draft()
     if problems:
-        raise errors.invalid(problems + acceptance.time_problems(made, datetime.now(UTC)))
+        raise errors.invalid(errors.told(problems + acceptance.time_problems(made, datetime.now(UTC))))
     if checker.templates:
-        raise ApiError(errors.TEMPLATE_ERROR, "a template cannot be rendered; see details", checker.templates)
+        raise ApiError(
+            errors.TEMPLATE_ERROR,
+            "a template cannot be rendered; see details",
+            errors.told(checker.templates),
+        )
     return made
 
 

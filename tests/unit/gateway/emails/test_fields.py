@@ -1,5 +1,8 @@
+import time
+
 import pytest
 
+from services.gateway.emails import effort, fields
 from tests.unit.gateway.emails.requests import GOOD, accepted, check, check_value, paths
 
 
@@ -214,3 +217,44 @@ def test_a_good_request_stays_good_with_every_field_set() -> None:
     assert made.scheduled_at.isoformat() == "2030-01-01T00:00:00+00:00"
     assert made.account_id == "0e6a3a52-0000-4000-8000-000000000001"
     assert made.headers == (("X-Campaign", "spring"), ("In-Reply-To", "<a@b>"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"attachments": [{"x": 1}] * 50_000},
+        {"tags": [""] * 100_000},
+        {"tags": [7] * 100_000},
+        {"to": [f"ünwahr{n}@wörld.test" for n in range(20_000)]},
+        {"reply_to": ["ann@world.test"] * 51},
+        {"headers": {f"X-{n}": "v" for n in range(101)}},
+        {"headers": {f"X-{n}": "v" * 8000 for n in range(9)}},
+        {"metadata": {str(n): "" for n in range(50_000)}},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_too_many_of_something_is_one_problem_told_at_once(wrong: dict[str, object]) -> None:
+    began = time.process_time()
+    _, problems, _ = check(**wrong)
+    assert time.process_time() - began < 0.3
+    [name] = wrong
+    assert {path for path in paths(problems) if path != "$.to"} <= {f"$.{name}"}
+    assert sum("at most" in problem.message for problem in problems) == 1
+    assert len(problems) <= 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{f"f{n}": 1 for n in range(70_000)}, {"headers": {f"X-{n}": 1 for n in range(70_000)}}]
+)
+def test_of_many_wrong_members_some_are_told_and_the_number_of_the_others(wrong: dict[str, object]) -> None:
+    began = time.process_time()
+    _, problems, _ = check(**wrong)
+    assert time.process_time() - began < 1
+    assert len(problems) == 101
+    assert problems[-1].message == "and 69900 problems more"
+
+
+def test_an_email_with_many_addresses_is_checked_in_a_thread() -> None:
+    assert effort.is_large(fields.Send(to=["a@world.test"] * 11))
+    assert effort.is_large(fields.Send(to="a@world.test", headers={f"X-{n}": "v" for n in range(11)}))
+    assert not effort.is_large(fields.Send(to=["a@world.test"] * 5, cc=["b@world.test"] * 5))
