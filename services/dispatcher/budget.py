@@ -1,23 +1,26 @@
 """How much of all messages in transmission this process holds in memory at once, however many and large they are.
 
-Small messages and large ones have a share each: no small one ever waits for what large ones hold. Of the large
-ones' share an account has a part and no more, or one next hop that takes nothing would hold up everybody's.
+Small messages and large ones have a share each: no small one ever waits for what large ones hold. Of each share
+an account has a part and no more, or one next hop that takes nothing would hold up everybody's. The least of all
+are not counted: they hold little more than the record in hand, and nobody should wait for that.
 Whoever waits longest is next, so that the largest is not put off for ever.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from shared.events.email import Email
 
+LEAST: Final = 64 * 1024
 SMALL: Final = 256 * 1024
 SHARE: Final = 32 * 1024 * 1024  # of each: 64 MiB together
-OF_AN_ACCOUNT: Final = SHARE // 4
+OF_AN_ACCOUNT: Final = SHARE // 8
 # What one file on its way takes: a piece from the store, its base64, and what the kernel has not taken yet.
 _STREAM: Final = 512 * 1024
+_OF_ITS_SIZE: Final = 1.4
 _ENVELOPE: Final = 4 * 1024
 _COPIES: Final = 3  # of a body: as text, composed, stuffed
 
@@ -25,7 +28,12 @@ _COPIES: Final = 3  # of a body: as text, composed, stuffed
 def cost(email: Email) -> int:
     """Return about how many bytes sending this email holds."""
     bodies = _COPIES * email.body.size if email.body else 0
-    return _ENVELOPE + bodies + (_STREAM if email.attachments else 0)
+    return _ENVELOPE + bodies + streaming(email)
+
+
+def streaming(email: Email) -> int:
+    """Return how much of the cost is for its files on their way, up to the final dot."""
+    return min(_STREAM, int(_OF_ITS_SIZE * sum(file.size for file in email.attachments)))
 
 
 class Share:
@@ -75,6 +83,13 @@ class Share:
             self._waiting.popleft()
 
 
+class Part:
+    """What one account may have of each share."""
+
+    def __init__(self, of_each: int = OF_AN_ACCOUNT) -> None:
+        self.small, self.large = Share(of_each), Share(of_each)
+
+
 class Budget:
     """The memory of all transmissions of a process."""
 
@@ -82,19 +97,32 @@ class Budget:
         self._small, self._large = Share(share), Share(share)
 
     @asynccontextmanager
-    async def room(self, email: Email, of_account: Share) -> AsyncGenerator[None, None]:
+    async def room(self, email: Email, part: Part) -> AsyncGenerator[Callable[[], None], None]:
         """Have room for sending this email for the length of the block; waits for it.
 
-        `of_account` is the part of the large ones' share that its account may have.
+        What it yields is to be called once the files have been read: their room is free again, however long
+        the next hop thinks about its answer.
         """
-        size = cost(email)
-        shares = (self._small,) if size <= SMALL else (of_account, self._large)
-        taken: list[Share] = []
-        try:
-            for share in shares:
-                await share.take(size)
-                taken.append(share)
-            yield
-        finally:
+        size, stream = cost(email), streaming(email)
+        taken: dict[Share, int] = {}
+
+        def have_been_read() -> None:
+            nonlocal stream
+            read, stream = stream, 0
             for share in taken:
-                share.give_back(size)
+                taken[share] -= read
+                share.give_back(read)
+
+        try:
+            for share in self._shares(size, part):
+                await share.take(size)
+                taken[share] = size
+            yield have_been_read
+        finally:
+            for share, left in taken.items():
+                share.give_back(left)
+
+    def _shares(self, size: int, part: Part) -> tuple[Share, ...]:
+        if size <= LEAST:
+            return ()
+        return (part.small, self._small) if size <= SMALL else (part.large, self._large)

@@ -15,7 +15,6 @@ from services.dispatcher import budget, limits
 from services.dispatcher.breaker import FIRST_PAUSE, Breaker
 from services.dispatcher.leases import Lease
 from services.dispatcher.pool import Pool
-from shared.runtime import topology
 from shared.runtime.configuration import Account
 
 QUEUE_PER_CONNECTION: Final = 4
@@ -92,7 +91,7 @@ class Lane:
         self.limiter = limiter
         self.breaker = Breaker()
         self.gate = Gate()
-        self.memory = budget.Share(budget.OF_AN_ACCOUNT)
+        self.memory = budget.Part()
         self.held = 0
         self.used_at = time.monotonic()
         self.last_error = ""
@@ -130,14 +129,18 @@ class Lane:
         """Count one email that is done with, for the length of the queue that follows."""
         self._rate.add(time.monotonic())
 
-    def may_hold(self) -> int:
-        """Return how many records this lane may hold: slots and a queue of a few seconds."""
+    def may_hold(self, left: int) -> int:
+        """Return how many records this lane may hold: slots and a queue of a few seconds.
+
+        `left` is how much of the window that all accounts share is free here: there is always some for the
+        next account, however many are slow.
+        """
         short = QUEUE_PER_CONNECTION * (self.share or self.connections)
         allowed = max(short, QUEUE_SECONDS * self._rate.per_second(time.monotonic()))
         step = limits.interval(self.account.limits) if self.account else 0.0
         if step:
             allowed = min(allowed, max(2, math.ceil(limits.WAIT_AT_MOST / step)))
-        return min(allowed, topology.DISPATCHER.in_flight // 4)
+        return min(allowed, max(1, left // 8))
 
     def may_claim(self) -> int:
         """Return how many may be claimed at once: those in transmission and the next half second's.

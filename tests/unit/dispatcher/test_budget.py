@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 
+import pytest
+
 from services.dispatcher import budget
-from services.dispatcher.budget import Budget, Share
+from services.dispatcher.budget import Budget, Part, Share
 from shared.events import email
 from tests.controls.emails import an_email
 
@@ -91,54 +93,75 @@ def with_files(*sizes: int) -> email.Email:
     )
 
 
+LARGE = with_files(50 << 20)
+SMALL = an_email(text="x" * 80_000)
+LEAST = an_email()
+
+
+async def entered(whole: Budget, of: email.Email, part: Part | None = None) -> None:
+    async with whole.room(of, part or Part(budget.SHARE)):
+        return
+
+
 async def test_no_small_message_waits_for_what_large_ones_hold() -> None:
-    large = with_files(1)
-    whole = Budget(share=budget.cost(large))
-    async with whole.room(large, Share(budget.SHARE)):
-        waiting = asyncio.create_task(entered(whole, large))
+    whole = Budget(share=budget.cost(LARGE))
+    async with whole.room(LARGE, Part()):
+        waiting = asyncio.create_task(entered(whole, LARGE))
         async with asyncio.timeout(1):
-            await entered(whole, an_email())
+            await entered(whole, SMALL)
         assert not waiting.done()
     await waiting
 
 
-async def entered(whole: Budget, of: email.Email) -> None:
-    async with whole.room(of, Share(budget.SHARE)):
-        return
-
-
-async def test_an_account_that_holds_its_part_does_not_hold_up_another_one() -> None:
-    large = with_files(1)
-    whole = Budget(share=3 * budget.cost(large))
-    account = Share(budget.cost(large))
-    async with whole.room(large, account):
-        again = asyncio.create_task(entered_by(whole, large, account))
+@pytest.mark.parametrize("held", [LARGE, SMALL])
+async def test_an_account_that_holds_its_part_does_not_hold_up_another_one(held: email.Email) -> None:
+    whole, part = Budget(share=3 * budget.cost(held)), Part(budget.cost(held))
+    async with whole.room(held, part):
+        again = asyncio.create_task(entered(whole, held, part))
         async with asyncio.timeout(1):
-            await entered(whole, large)
-            await entered_by(whole, an_email(), account)
+            await entered(whole, held)
         assert not again.done()
     await again
 
 
-async def test_one_that_gives_up_between_its_accounts_part_and_the_whole_keeps_nothing() -> None:
-    large = with_files(1)
-    whole, account = Budget(share=budget.cost(large)), Share(budget.SHARE)
-    async with whole.room(large, Share(budget.SHARE)):
-        waiting = asyncio.create_task(entered_by(whole, large, account))
+async def test_the_least_of_all_never_wait() -> None:
+    whole, part = Budget(share=1), Part(1)
+    async with whole.room(SMALL, part), whole.room(LARGE, part):
+        async with asyncio.timeout(1):
+            await entered(whole, LEAST, part)
+            await entered(whole, with_files(1), part)
+
+
+async def test_files_that_have_been_read_keep_nobody_waiting() -> None:
+    whole, part = Budget(share=budget.cost(LARGE)), Part()
+    async with whole.room(LARGE, part) as have_been_read:
+        waiting = asyncio.create_task(entered(whole, with_files(300_000), part))
         await asyncio.sleep(0)
-        assert account.used
+        assert not waiting.done()
+        have_been_read()
+        have_been_read()  # once more changes nothing
+        async with asyncio.timeout(1):
+            await waiting
+        assert part.large.used == budget.cost(LARGE) - budget.streaming(LARGE)
+    assert part.large.used == 0
+
+
+async def test_one_that_gives_up_between_its_accounts_part_and_the_whole_keeps_nothing() -> None:
+    whole, part = Budget(share=budget.cost(LARGE)), Part()
+    async with whole.room(LARGE, Part()):
+        waiting = asyncio.create_task(entered(whole, LARGE, part))
+        await asyncio.sleep(0)
+        assert part.large.used
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await waiting
-    assert account.used == 0
-    await entered(whole, large)
+    assert part.large.used == 0
+    await entered(whole, LARGE)
 
 
-async def entered_by(whole: Budget, of: email.Email, account: Share) -> None:
-    async with whole.room(of, account):
-        return
-
-
-async def test_a_message_with_files_costs_a_stream_whatever_their_size() -> None:
-    assert budget.cost(an_email()) < 8 * 1024
+async def test_a_message_with_files_costs_no_more_than_a_stream_and_no_more_than_their_size_asks_for() -> (
+    None
+):
+    assert budget.cost(LEAST) < 8 * 1024
     assert budget.SMALL < budget.cost(with_files(50 << 20, 50 << 20)) < 1024 * 1024
+    assert budget.cost(with_files(1000)) < budget.cost(LEAST) + 2000
