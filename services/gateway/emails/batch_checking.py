@@ -8,9 +8,10 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
-from services.gateway import errors
+from services.gateway import errors, rendering_threads
 from services.gateway.emails import attachments, draft, effort, fields, submitting
 from services.gateway.emails.batch_fields import Form, Item
 from services.gateway.emails.batch_verdicts import Refusals
@@ -107,7 +108,7 @@ async def check(items: Sequence[Item], templates: Resolver) -> list[Checked]:
         if texts != known:  # mostly they are the shared ones, and not looked through again
             known, length = texts, effort.of_texts(send, source)
         if effort.is_large_with(length, send):
-            out.append(await asyncio.to_thread(_checked, item, checker, bodies))
+            out.append(await rendering_threads.run(partial(_checked, item, checker, bodies)))
         else:
             out.append(_checked(item, checker, bodies))
         if pace.is_over:

@@ -23,6 +23,7 @@ from services.gateway.emails import (
     timeline,
     times,
 )
+from services.gateway.emails.draft import Draft
 from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Reply, Request
 from shared.events import fold, submission
@@ -57,15 +58,18 @@ class Cancelled(msgspec.Struct, frozen=True):
 
 async def send(request: Request) -> Reply:
     """Accept one email. Raises: ApiError."""
+    key, problems = repeats.key_of(request)
+    value = json_body.parse(request.body)
+    about = repeats.claim(WorkspaceId(request.workspace), key, value)
+    draft: Draft | ApiError  # rendering has a time of its own: what is late with it is not unconfirmed
+    try:
+        draft = await submitting.checked(request.services, request.workspace, value, problems)
+    except ApiError as refusal:
+        draft = refusal
     try:
         async with asyncio.timeout(submitting.WITHIN):
-            key, problems = repeats.key_of(request)
-            value = json_body.parse(request.body)
-            about = repeats.claim(WorkspaceId(request.workspace), key, value)
-            try:
-                draft = await submitting.checked(request.services, request.workspace, value, problems)
-            except ApiError as refusal:
-                answer = await submitting.again(request.services, value, about, refusal)
+            if isinstance(draft, ApiError):
+                answer = await submitting.again(request.services, value, about, draft)
             else:
                 answer = await submitting.submit(request, draft, about)
     except TimeoutError as error:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 from prometheus_client import Counter
 
-from services.gateway import errors, identifiers, plain_text
+from services.gateway import errors, identifiers, plain_text, rendering_threads
 from services.gateway.emails import (
     acceptance,
     attaching,
@@ -28,6 +28,7 @@ from services.gateway.emails import (
 from services.gateway.emails.repeats import UNCONFIRMED, Claim, First
 from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Request, Services
+from services.gateway.templates.entries import Source
 from services.gateway.templates.resolving import Resolver
 from shared.events import email, submission
 from shared.events.record import Record
@@ -40,6 +41,7 @@ ACCEPTED: Final = Counter("sendlog_emails_accepted_total", "Emails that were ans
 
 WITHIN: Final = 1.7
 APPEND_WITHIN: Final = 1.5
+LOOKUP_WITHIN: Final = 0.5
 
 
 class Answer(NamedTuple):
@@ -99,10 +101,11 @@ async def checked(
     """
     send, problems = fields.read(value)
     problems = [*before, *problems]
-    source = await Resolver(services.templates, workspace).source(send)
+    source = await _source(services, workspace, send)
     checker = draft.Checker(send, problems, source=source)
     checker.unusable = unusable
-    made = await asyncio.to_thread(checker.draft) if effort.is_large(send, source) else checker.draft()
+    large = effort.is_large(send, source)
+    made = await rendering_threads.run(checker.draft, rendering_threads.WITHIN) if large else checker.draft()
     if problems:
         raise errors.invalid(errors.told(problems + acceptance.time_problems(made, datetime.now(UTC))))
     if checker.templates:
@@ -112,6 +115,14 @@ async def checked(
             errors.told(checker.templates),
         )
     return made
+
+
+async def _source(services: Services, workspace: str, send: fields.Send) -> Source | Problem | None:
+    try:
+        async with asyncio.timeout(LOOKUP_WITHIN):
+            return await Resolver(services.templates, workspace).source(send)
+    except TimeoutError:
+        raise errors.unavailable("the template could not be looked up; nothing was sent") from None
 
 
 async def granted(services: Services, workspace: str, made: draft.Draft, now: datetime) -> acceptance.Sender:
