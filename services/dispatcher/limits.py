@@ -2,22 +2,25 @@
 
 Seconds and minutes are spaced evenly (GCRA without burst), so no window of that length is ever above
 its limit; hours and days are calendar windows in UTC that count. What a killed dispatcher had reserved
-is lost, never sent twice: a limit can be missed by a chunk, it cannot be exceeded.
+is lost, never sent twice: a limit can be missed by a chunk, it cannot be exceeded. A slot is good for its
+own moment: whatever was stalled takes another right before it leaves, so that nothing leaves all at once.
 """
 
 import asyncio
 import time
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from shared.runtime import buckets
 from shared.runtime.configuration import Limits
+from shared.runtime.log import BrokerUnavailable
 
 WAIT_AT_MOST: Final = 2.0
 CHUNK_SECONDS: Final = 0.5
-STALE_AFTER: Final = 1.0
+STALE_AFTER: Final = CHUNK_SECONDS
 CLOCK_FAULT: Final = 120.0
 _WINDOWS: Final = (("per_hour", 3600), ("per_day", 86_400))
 
@@ -44,10 +47,19 @@ class Full(Exception):
         self.limit, self.until = f"{name} ({allowed})", until
         super().__init__(self.limit)
 
+    def wait(self, now: datetime) -> timedelta:
+        """Return for how long from `now`."""
+        return datetime.fromtimestamp(self.until, UTC) - now
+
 
 def are_set(limits: Limits) -> bool:
     """Say whether any message limit applies."""
     return any((limits.per_second, limits.per_minute, limits.per_hour, limits.per_day))
+
+
+def _first(limits: Limits) -> tuple[str, int | None]:
+    names = ("per_second", "per_minute", "per_hour", "per_day")
+    return next((name, getattr(limits, name)) for name in names if getattr(limits, name))
 
 
 def interval(limits: Limits) -> float:
@@ -101,19 +113,61 @@ def is_stale(slot: float, limits: Limits, now: float) -> bool:
     return int(slot // 3600) < int(now // 3600) or (interval(limits) > 0 and slot < now - STALE_AFTER)
 
 
+def has_passed(slot: float, limits: Limits, now: float) -> bool:
+    """Say whether a message must not leave by this slot any more, a chunk or its own interval late. Pure.
+
+    The interval, for a slow account: one message a minute would never leave where connecting takes a second.
+    """
+    late = max(STALE_AFTER, interval(limits))
+    return int(slot // 3600) < int(now // 3600) or (interval(limits) > 0 and slot < now - late)
+
+
+def give_back(ledger: Ledger, slots: list[float]) -> Ledger:
+    """Return the ledger without slots nobody used: hours and days do not count them. Pure."""
+    hour, day = _less(ledger.hour, 3600, slots), _less(ledger.day, 86_400, slots)
+    return Ledger(ledger.next_at, hour, day)
+
+
+def _less(window: Window, length: int, slots: list[float]) -> Window:
+    unused = sum(window.start <= slot < window.start + length for slot in slots)
+    return Window(window.start, max(0, window.used - unused))
+
+
+class Slot:
+    """Leave for one message to go at one moment; without limits at any."""
+
+    def __init__(self, limiter: "Limiter", limits: Limits, at: float | None) -> None:
+        self._limiter, self._limits, self._at = limiter, limits, at
+
+    async def keep(self) -> None:
+        """Return when the message may leave at once; a moment that has passed is exchanged. Raises: Full."""
+        while self._at is not None and has_passed(self._at, self._limits, time.time()):
+            self._at = await self._limiter.exchange(self._at, self._limits)
+
+
 class Limiter:
     """Hands out this dispatcher's reserved slots of one account, one reservation at a time."""
 
     def __init__(self, bucket: buckets.Bucket[Ledger], key: str) -> None:
         self._bucket, self._key = bucket, key
         self._slots: deque[float] = deque()
+        self._unused: list[float] = []  # reserved, and passed before anything left by them
         self._reserving = asyncio.Lock()
         self._wanted = 0
 
-    async def slot(self, limits: Limits) -> None:
+    async def slot(self, limits: Limits) -> Slot:
         """Return when one message may leave. Raises: Full, BrokerUnavailable."""
-        if not are_set(limits):
-            return
+        return Slot(self, limits, await self._wait(limits) if are_set(limits) else None)
+
+    async def exchange(self, passed: float, limits: Limits) -> float:
+        """Return at another moment than the one that has passed. Raises: Full."""
+        self._unused.append(passed)
+        try:
+            return await self._wait(limits)
+        except BrokerUnavailable:  # nobody can say when: it is asked again as after any other wait
+            raise Full(*_first(limits), time.time() + WAIT_AT_MOST) from None
+
+    async def _wait(self, limits: Limits) -> float:
         self._wanted += 1
         try:
             async with self._reserving:
@@ -123,11 +177,12 @@ class Limiter:
         delay = at - time.time()
         if delay > 0:
             await asyncio.sleep(delay)
+        return at
 
     async def _next(self, limits: Limits) -> float:
         now = time.time()
         while self._slots and is_stale(self._slots[0], limits, now):
-            self._slots.popleft()
+            self._unused.append(self._slots.popleft())
         if not self._slots:
             self._slots.extend(await self._reserve(limits))
         return self._slots.popleft()
@@ -136,9 +191,12 @@ class Limiter:
         while True:
             found = await self._bucket.read(self._key)
             revision, ledger = found or (0, Ledger())
-            slots, after = reserve(ledger, limits, self._wanted, time.time())
+            slots, after = reserve(give_back(ledger, self._unused), limits, self._wanted, time.time())
+            # Given back once, though the answer be lost: twice would be more than the limit.
+            returned, self._unused = self._unused, []
             try:
                 await self._bucket.put(self._key, after, revision=revision)
             except buckets.Changed:
+                self._unused += returned
                 continue
             return slots

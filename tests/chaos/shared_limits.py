@@ -1,6 +1,8 @@
 """Limits: three dispatchers keep one account's limits together, though one is killed twice."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,13 +13,14 @@ import msgspec
 
 from tests.chaos.ledger import Ledger, Verdict
 from tests.chaos.next_hop import NextHop, a_next_hop
-from tests.chaos.scenario import FULL, Size, another, kill
+from tests.chaos.scenario import FULL, Size, another, kill, pid_of
 from tests.controls.eventually import eventually
 from tests.controls.servers import Process
 from tests.controls.world import World
 
 PER_SECOND = 10
 CHUNK = 5  # half a second's worth: limits.CHUNK_SECONDS
+STALL = 3.0
 # A dispatcher reserves at most a twentieth of a day at once; three may be killed with one in hand.
 DAY_CHUNKS = 20
 
@@ -27,6 +30,7 @@ async def run(size: Size, world: World) -> list[Verdict]:
     full = size.emails >= FULL.emails
     return [
         *await _per_second(world, seconds=40 if full else 6),
+        *await _broker_stalls(world, seconds=20 if full else 6),
         *await _per_day(world, limit=1000 if full else 100),
     ]
 
@@ -62,6 +66,40 @@ async def _per_second(world: World, seconds: int) -> list[Verdict]:
         ledger.none_sticks(statuses),
         Verdict("copies only of killed dispatchers' claims", claims <= 2 * CHUNK, f"{claims} extra"),
     ]
+
+
+async def _broker_stalls(world: World, seconds: int) -> list[Verdict]:
+    """Stop the broker for some seconds, twice, while claims and slots wait for its answers."""
+    count = PER_SECOND * seconds
+    async with _an_account(world, per_second=PER_SECOND) as (hop, account):
+        ledger = Ledger(world)
+        await ledger.many(count, 16, smtp_account_id=account)
+        stalled = 0
+        for share in (1, 2):
+            await eventually(lambda part=share: len(hop.copies) >= count * part / 4, within=60 + seconds)  # type: ignore[misc]
+            before = len(hop.copies)
+            await _pause_broker(world)
+            stalled += count - before > PER_SECOND
+        await eventually(lambda: len(hop.copies) == count, within=120 + 3 * seconds, every=0.2)
+        statuses = await ledger.settled(within=60)
+    fullest = max(_within(hop.arrivals, start, 1.0) for start in hop.arrivals)
+    return [
+        Verdict(
+            "nor after the broker has stalled",
+            fullest <= PER_SECOND + CHUNK and stalled == 2,
+            f"{fullest} in the fullest second, {stalled} stalls of {STALL:.0f} s with mail waiting",
+        ),
+        ledger.none_sticks(statuses),
+    ]
+
+
+async def _pause_broker(world: World) -> None:
+    broker = pid_of(world, "nats-server")
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(STALL)
+    finally:
+        os.kill(broker, signal.SIGCONT)
 
 
 async def _per_day(world: World, limit: int) -> list[Verdict]:
