@@ -9,7 +9,6 @@ import random
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
 from typing import Final
 
 import msgspec
@@ -25,10 +24,12 @@ from services.dispatcher.lanes import Lane
 from services.dispatcher.outcome import Outcome
 from services.dispatcher.speaking import Voice
 from services.dispatcher.suppressing import Suppressing
+from services.dispatcher.tasks import Phase, Tasks
 from services.dispatcher.transmitting import transmit
 from shared.events import delivery as said
 from shared.events import email as email_
 from shared.events.delivery import Reason
+from shared.runtime import topology
 from shared.runtime.content import ContentStore, ContentUnavailable
 from shared.runtime.delivery import Delivery
 from shared.runtime.log import BrokerUnavailable
@@ -43,49 +44,25 @@ FAULTS: Final = 12
 _OUTCOMES: Final = uuid.UUID("6f0c3a52-8a0e-4a8a-9d53-0d1f6f5b1c11")
 
 
-class Phase(Enum):
-    """How far a task has come, for a stop: waiting costs nobody, past the final dot nothing may be cut off."""
-
-    WAITING = auto()
-    CLAIMED = auto()
-    DOTTED = auto()
-
-
 class Handlers:
     """Turns records in hand into attempts, one task each."""
 
     def __init__(self, house: House, voice: Voice, store: ContentStore, suppressing: Suppressing) -> None:
         self._house, self._voice, self._store, self._suppressing = house, voice, store, suppressing
         self._budget = Budget()
-        self._tasks: dict[asyncio.Task[None], Phase] = {}
+        self._tasks = Tasks()
 
     async def take(self, batch: list[Delivery]) -> None:
         """Begin with every record; each is settled by its own task."""
         for delivery in batch:
-            task = asyncio.create_task(self._guarded(delivery))
-            self._tasks[task] = Phase.WAITING
-            task.add_done_callback(self._tasks.pop)
+            self._tasks.begin(self._guarded(delivery))
 
     async def stop(self, grace: float) -> None:
         """Give back what is not claimed, finish what is within `grace` seconds, and never cut off a final dot.
 
         Call after the consumer has stopped taking. A claim that was not transmitted is concluded.
         """
-        self._cancel(Phase.WAITING)
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=grace)
-        self._cancel(Phase.CLAIMED)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _cancel(self, phase: "Phase") -> None:
-        for task, reached in list(self._tasks.items()):
-            if reached is phase:
-                task.cancel()
-
-    def _reached(self, phase: "Phase") -> None:
-        task = asyncio.current_task()
-        if task in self._tasks:
-            self._tasks[task] = phase
+        await self._tasks.stop(grace)
 
     async def _guarded(self, delivery: Delivery) -> None:
         """Handle one record; what is our own fault is logged once and the record comes again."""
@@ -114,7 +91,7 @@ class Handlers:
             return
         lane = await self._house.lane(delivery.record.workspace, stand.email.account_id)
         if (
-            lane.held >= lane.may_hold()
+            lane.held >= lane.may_hold(topology.DISPATCHER.in_flight - len(self._tasks))
             and delivery.record.event.name == "requested"
             and not stand.after_claim
         ):
@@ -165,9 +142,9 @@ class Handlers:
             return
         await lane.gate.enter(lane.may_claim(), bulk=stand.email.batch_id is not None)
         try:
-            async with self._budget.room(stand.email, lane.memory):
+            async with self._budget.room(stand.email, lane.memory) as read:
                 content = await letters.content_of(stand.email, self._store)
-                await self._claim_and_send(delivery, stand, lane, content)
+                await self._claim_and_send(delivery, stand, lane, content, read)
         except ContentLost as error:
             logger.error("content_lost", email_id=delivery.record.email_id, error=str(error))
             await self._settle(delivery, stand, lambda s: unattempted.failed(s, reasons.CONTENT_LOST, _now()))
@@ -182,7 +159,7 @@ class Handlers:
         return True
 
     async def _claim_and_send(
-        self, delivery: Delivery, stand: Stand, lane: Lane, content: email_.Content
+        self, delivery: Delivery, stand: Stand, lane: Lane, content: email_.Content, read: Callable[[], None]
     ) -> None:
         # Again, for the queue may have been long: nothing expired or disabled leaves.
         if await self._ended(delivery, stand, lane) or lane.account is None:
@@ -198,7 +175,7 @@ class Handlers:
             return
         claim_id = uuid.uuid4().hex
         self._voice.own(claim_id)
-        self._reached(Phase.CLAIMED)
+        self._tasks.reached(Phase.CLAIMED)
         try:
             claimed = await self._voice.say(
                 delivery, stand, claim_id, lambda s: unattempted.sending(s, claim_id, _now())
@@ -216,7 +193,7 @@ class Handlers:
             recipients = claimed.waiting()
             origin = self._house.origin(delivery.record.workspace, delivery.record.email_id)
             envelope = letters.envelope(claimed.email, content, recipients, origin, self._store, signer)
-            outcome = await self._transmit(delivery, lane, envelope, slot)
+            outcome = await self._transmit(delivery, lane, envelope, slot, read)
             await self._conclude(delivery, lane, claim, outcome)
         except asyncio.CancelledError:  # we are stopping, and the final dot has not left
             await self._give_up(delivery, stand, claim_id, reasons.STOPPING, timedelta(0))
@@ -240,18 +217,19 @@ class Handlers:
         await self._let_go(delivery, event, claim_id)
 
     async def _transmit(
-        self, delivery: Delivery, lane: Lane, envelope: Envelope, slot: limits.Slot
+        self, delivery: Delivery, lane: Lane, envelope: Envelope, slot: limits.Slot, read: Callable[[], None]
     ) -> Outcome:
         def still_ours() -> bool:
             ours = delivery.is_held_safely(_monotonic())
             if ours:
-                self._reached(Phase.DOTTED)
+                self._tasks.reached(Phase.DOTTED)
+                read()
             return ours
 
         return await transmit(lane, envelope, slot.keep, still_ours)
 
     async def _conclude(self, delivery: Delivery, lane: Lane, claim: Claim, outcome: Outcome) -> None:
-        self._reached(Phase.DOTTED)  # what is known is told, whatever stops us
+        self._tasks.reached(Phase.DOTTED)  # what is known is told, whatever stops us
         if outcome.error_kind == "aborted":  # somebody else may have it: no word, no ack
             logger.warning("hold_lapsed", email_id=delivery.record.email_id)
             delivery.leave()
