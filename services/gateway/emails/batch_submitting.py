@@ -16,6 +16,7 @@ from services.gateway.emails import (
     batch_fields,
     batch_preparing,
     batch_verdicts,
+    presentation,
     repeats,
     submitting,
 )
@@ -25,7 +26,7 @@ from services.gateway.emails.repeats import UNCONFIRMED, First
 from services.gateway.errors import ApiError
 from services.gateway.request import Reply, Request, Services
 from services.gateway.templates.resolving import Resolver
-from shared.events import email
+from shared.events import email, submission
 from shared.events.base import WorkspaceId
 from shared.runtime import publisher
 
@@ -49,12 +50,31 @@ async def submit(request: Request) -> Reply:
         except TimeoutError:
             raise batch_checking.too_large(_TOO_LONG) from None
     if isinstance(prepared, First):
-        return _again(batch, form, prepared)
+        return await _again(batch, form, prepared)
     ready, rejected, now = prepared
     if ready.records and (first := await _append(services, batch, ready)):
-        return _again(batch, form, first)
+        return await _again(batch, form, first)
     batch_id = batch.batch_id if ready.records else None
-    return batch_verdicts.answer(form.items, ready.ids, rejected, now, batch_id)
+    return batch_verdicts.answer(form.items, ready.ids, _addressed(ready), rejected, now, batch_id)
+
+
+def _addressed(ready: Ready) -> dict[int, batch_verdicts.Addressed]:
+    """Return whom each accepted item is to, by its place: the records are in the order of the ids. Pure."""
+    events = [item.event for item in ready.records if isinstance(item.event, submission.Requested)]
+    return {
+        number: presentation.addressed(event.email) for number, event in zip(ready.ids, events, strict=True)
+    }
+
+
+async def _addressed_again(form: Form, refused: set[int]) -> dict[int, batch_verdicts.Addressed]:
+    pace = batch_checking.Pace()
+    found = {}
+    for item in form.items:
+        if item.number not in refused:
+            found[item.number] = batch_verdicts.addressed(item.value["to"])
+        if pace.is_over:
+            await pace.rest()
+    return found
 
 
 async def _read(request: Request) -> tuple[Batch, Form]:
@@ -122,7 +142,7 @@ async def _append(services: Services, batch: Batch, ready: Ready) -> First | Non
     return None
 
 
-def _again(batch: Batch, form: Form, first: First) -> Reply:
+async def _again(batch: Batch, form: Form, first: First) -> Reply:
     """Answer a repeat as the first request was answered. Raises: ApiError 409."""
     repeats.require_same(batch.about, first)
     place = first.email.batch
@@ -130,6 +150,9 @@ def _again(batch: Batch, form: Form, first: First) -> Reply:
     refused = {one.index for one in place.rejections}
     indexes = [item.number for item in form.items if item.number not in refused]
     ids = batch_verdicts.ids(batch.about.workspace, batch.key, indexes)
-    reply = batch_verdicts.answer(form.items, ids, place.rejections, first.created_at, first.email.batch_id)
+    shown = await _addressed_again(form, refused)
+    reply = batch_verdicts.answer(
+        form.items, ids, shown, place.rejections, first.created_at, first.email.batch_id
+    )
     reply.headers = {"Idempotent-Replayed": "true"}
     return reply

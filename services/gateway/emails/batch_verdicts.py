@@ -6,7 +6,7 @@ it remembers them in words short enough to travel with an email.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -29,6 +29,9 @@ _MESSAGES: Final = {
     errors.TEMPLATE_ERROR: "a template cannot be rendered; see details",
     errors.SMTP_ACCOUNT_REQUIRED: "no SMTP account may send this; see details",
 }
+
+
+Addressed: TypeAlias = str | list[str]
 
 
 class Wrong(msgspec.Struct, frozen=True):
@@ -135,16 +138,17 @@ def _short(text: str) -> str:
 def answer(
     items: Sequence[Item],
     ids_: Mapping[int, EmailId],
+    addressed: Mapping[int, Addressed],
     rejected: Sequence[email.Rejection],
     accepted_at: datetime,
     batch: str | None,
 ) -> Reply:
-    """Return what the client is told, in its order; made of the request and the rejections alone."""
+    """Return what the client is told, in its order; `addressed` is whom each accepted item is to."""
     refused = {one.index: one for one in rejected}
     data = [
         _rejected(refused[item.number])
         if item.number in refused
-        else _accepted(item, ids_[item.number], accepted_at)
+        else _accepted(item, ids_[item.number], addressed[item.number], accepted_at)
         for item in items
     ]
     return Reply(data, meta=Meta(len(items), len(items) - len(refused), len(refused), batch))
@@ -155,14 +159,17 @@ def _rejected(one: email.Rejection) -> Result:
     return Result(index=one.index, status="rejected", error=Wrong(one.code, one.message, details))
 
 
-def _accepted(item: Item, email_id: EmailId, accepted_at: datetime) -> Result:
+def _accepted(item: Item, email_id: EmailId, to: Addressed, accepted_at: datetime) -> Result:
     scheduled_at = item.value.get("scheduled_at")
     waits = scheduled_at is not None and times.parse(scheduled_at) > accepted_at
-    return Result(id=email_id, status="scheduled" if waits else "queued", to=_addressed(item.value["to"]))
+    return Result(id=email_id, status="scheduled" if waits else "queued", to=to)
 
 
-def _addressed(to: str | list[str]) -> str | list[str]:
-    """Return the addressees as a send's answer shows them: each once, a string if one was given as a string."""
+def addressed(to: str | list[str]) -> Addressed:
+    """Return whom an accepted email is to, of what the client wrote: each once, a string if given as one.
+
+    For repeats only: reading an address takes 0.1 ms if it is not in ASCII.
+    """
     if isinstance(to, str):
         return presentation.mailbox(address.parse(to))
     once: dict[str, Mailbox] = {}

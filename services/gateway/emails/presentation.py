@@ -114,7 +114,7 @@ def accepted(email_id: EmailId, release: str | None, sent: email.Email, created_
     return Accepted(
         id=email_id,
         status="scheduled" if release == "at" else "queued",
-        to=_to(sent),
+        to=addressed(sent),
         subject=sent.subject,
         scheduled_at=sent.scheduled_at,
         message_id=sent.message_id,
@@ -132,7 +132,7 @@ def shown(email_id: EmailId, state: fold.State) -> Shown:
         id=email_id,
         message_id=sent.message_id,
         from_=mailbox(sent.from_),
-        to=_to(sent),
+        to=addressed(sent),
         cc=[mailbox(one) for one in sent.cc],
         bcc=[mailbox(one) for one in sent.bcc],
         subject=sent.subject,
@@ -182,7 +182,8 @@ def mailbox(value: Mailbox) -> str:
     return f"{name} <{value.address}>"
 
 
-def _to(sent: email.Email) -> str | list[str]:
+def addressed(sent: email.Email) -> str | list[str]:
+    """Return whom an email is to: a string if one was given as a string."""
     written = [mailbox(one) for one in sent.to]
     return written[0] if sent.to_is_string and len(written) == 1 else written
 

@@ -1,12 +1,14 @@
 """The pure parts of a batch: its forms, where a problem is told, what is remembered of a refusal."""
 
+import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from services.gateway import errors
-from services.gateway.emails import batch_fields, batch_verdicts
+from services.gateway.emails import batch_fields, batch_submitting, batch_verdicts
 from services.gateway.emails.batch_verdicts import Refusals
 from services.gateway.errors import Problem
 from shared.events import email
@@ -137,10 +139,38 @@ def test_the_answer_keeps_the_order_and_follows_from_request_and_rejections() ->
     )
     rejected = (email.Rejection(1, "VALIDATION_ERROR", "no", (("$.emails[1].to", "bad"),)),)
     ids = batch_verdicts.ids(WORKSPACE, "k", [0, 2, 3])
-    reply = batch_verdicts.answer(asked, ids, rejected, NOW, "b")
+    to = {number: batch_verdicts.addressed(asked[number].value["to"]) for number in ids}
+    reply = batch_verdicts.answer(asked, ids, to, rejected, NOW, "b")
     assert [result.status for result in reply.data] == ["queued", "rejected", "scheduled", "queued"]
     assert [result.to for result in reply.data if result.status != "rejected"] == [
         "Ann <ann@world.test>", ["b@world.test"], ["c@world.test"]
     ]  # fmt: skip
     assert reply.data[1].error.details == (Problem("$.emails[1].to", "bad"),)
     assert reply.meta == batch_verdicts.Meta(4, 3, 1, "b")
+
+
+async def test_a_repeat_of_a_thousand_items_with_slow_addresses_leaves_others_their_turn() -> None:
+    to = [f"ünwahr{number}@wörld.test" for number in range(20)]
+    form, _ = batch_fields.read({"emails": [{"to": to}] * 1000})
+    longest, last, ended = 0.0, time.perf_counter(), asyncio.Event()
+
+    async def others() -> None:
+        nonlocal longest, last
+        while not ended.is_set():
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+
+    waiting = asyncio.create_task(others())
+    found = await batch_submitting._addressed_again(form, {0})
+    ended.set()
+    await waiting
+    assert (len(found), len(found[999])) == (999, 20)
+    assert longest < 0.4
+
+
+def test_the_answer_reads_no_address_again() -> None:
+    asked = items({"emails": [{"to": "not an address"}]})
+    ids = batch_verdicts.ids(WORKSPACE, None, [0])
+    reply = batch_verdicts.answer(asked, ids, {0: "ann@world.test"}, (), NOW, "b")
+    assert reply.data[0].to == "ann@world.test"
