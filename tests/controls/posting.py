@@ -40,10 +40,14 @@ class Post(NamedTuple):
 
     def counted(self, kind: str, fate: str) -> float:
         """Return how many inbound messages were of this kind and had this fate."""
+        return self.metric(f'sendlog_inbound_messages_total{{fate="{fate}",kind="{kind}"}}')
+
+    def metric(self, name: str) -> float:
+        """Return a metric of the tracker's, 0 before there is one."""
         with urllib.request.urlopen(f"{self.world.variables['SENDLOG_TRACKER_HEALTH']}/metrics") as answer:
             text = answer.read().decode()
-        label = f'sendlog_inbound_messages_total{{fate="{fate}",kind="{kind}"}} '
-        return float(next((line[len(label) :] for line in text.splitlines() if line.startswith(label)), 0))
+        values = [line.removeprefix(f"{name} ") for line in text.splitlines() if line.startswith(f"{name} ")]
+        return float(values[0]) if values else 0
 
 
 async def ends(post: Post, email_id: str, unified: str, within: float = 60) -> dict[str, Any]:

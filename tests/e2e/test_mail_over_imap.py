@@ -51,6 +51,8 @@ def fetching() -> Iterator[Post]:
 
 
 async def test_a_bounce_is_fetched_and_its_address_gets_no_more(fetching: Post) -> None:
+    # Reading begins with what arrives once the mailbox is open.
+    await eventually(lambda: fetching.metric("sendlog_imap_mailboxes"), within=60, every=0.5)
     email_id = await asyncio.to_thread(fetching.send, "ghost@world.test", **{"from": ADDRESS})
     email = await ends(fetching, email_id, "bounced", within=90)
     (bounced,) = told(email, "bounced")
