@@ -41,11 +41,14 @@ async def build() -> AsyncIterator[None]:
         accounts = Bucket(client, topology.ACCOUNTS, Account)
         await accounts.open()
         stack.push_async_callback(accounts.close)
+        shares = Bucket(client, topology.LEASES, leases.Leases)
+        await shares.open()  # who waits for whom is seen as it happens
+        stack.push_async_callback(shares.close)
         allowed = outgoing.parse_networks(wanted.allow_networks)
         house = House(
             uuid.uuid4().hex[:12],
             accounts,
-            Bucket(client, topology.LEASES, leases.Leases),
+            shares,
             Bucket(client, topology.LIMITS, limits.Ledger),
             ring,
             allowed,

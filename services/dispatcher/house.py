@@ -111,7 +111,7 @@ class House:
         holder = (
             f"{self._me}-{uuid.uuid4().hex[:8]}"  # a lane just closed must not give up the next one's share
         )
-        lane.lease = leases.Lease(self._leases, key, holder, lambda: lane.connections, lane.set_share)
+        lane.lease = leases.Lease(self._leases, key, holder, lane)
         lane.lease_task = asyncio.create_task(lane.lease.keep(), name=f"lease-{key}")
         self._lanes[key] = lane
         return lane

@@ -107,6 +107,16 @@ class Lane:
         """Return how many connections the account allows to all dispatchers together."""
         return self.account.limits.connections if self.account else 1
 
+    @property
+    def has_mail(self) -> bool:
+        """Whether there is a record in hand."""
+        return self.held > 0
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether a session is open, or still being closed."""
+        return self.pool.has_sessions
+
     def set_share(self, connections: int) -> None:
         """Use that many of the account's connections from now on."""
         self.share = connections

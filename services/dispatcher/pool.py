@@ -57,6 +57,11 @@ class Pool:
         return self._held + len(self._idle)
 
     @property
+    def has_sessions(self) -> bool:
+        """Whether there are any, those being closed included: the next hop may still count them."""
+        return self.open > 0 or bool(self._closing)
+
+    @property
     def closed(self) -> bool:
         """Whether it gives no more sessions away."""
         return self._closed

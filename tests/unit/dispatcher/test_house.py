@@ -42,6 +42,9 @@ class SlowLeases:
     async def read(self, key: str) -> None:
         await self.answer.wait()
 
+    def peek(self, key: str) -> None:
+        return None
+
     async def put(self, key: str, entry: object, *, revision: int) -> int:
         return 1
 
