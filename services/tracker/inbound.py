@@ -7,17 +7,17 @@ the bounce can be seen. Everything may come twice: what is said is named by the 
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
 import structlog
 from prometheus_client import Counter
 
-from services.tracker import mime
+from services.tracker import mime, signals
 from services.tracker.addressing import Finder, Found
 from services.tracker.evidence import Case, Said, Telling
-from services.tracker.signals import complaint, dsn, mdn, reply, unsubscribe
+from services.tracker.signals import unsubscribe
 from shared.events import fold
 from shared.events.base import EmailId, EventId, WorkspaceId
 from shared.events.email import Email
@@ -33,14 +33,7 @@ INBOUND: Final = Counter(
     "Inbound messages by what they are and what became of them",
     ["kind", "fate"],
 )
-# The first that recognises a message has it; whatever is nothing else may be a reply.
-SIGNALS: Final[Sequence[Callable[[mime.Part], Telling | None]]] = (
-    complaint.recognise,
-    dsn.recognise,
-    mdn.recognise,
-    unsubscribe.recognise,
-    reply.recognise,
-)
+SIGNALS: Final = signals.recognisers()
 LARGE: Final = 64 * 1024
 WITHIN: Final = 30.0
 MAX_HOPS: Final = 50  # RFC 5321 6.3; what went through more servers goes round

@@ -1,6 +1,7 @@
 """Complaints: the recipient called the email spam (RFC 5965). Whoever complained gets no more mail."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -8,6 +9,8 @@ from services.tracker import mime, rfc5965
 from services.tracker.evidence import Case, Said, Suppress
 from services.tracker.returned import header_of
 from shared.events import signal
+
+RANK: Final = 0
 
 
 class Telling(msgspec.Struct, frozen=True):

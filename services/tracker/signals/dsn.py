@@ -5,13 +5,15 @@ recipient the email really had, suppresses anything.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from services.tracker import mime, report
 from services.tracker.evidence import Case, Said, Suppress
 from shared.events import delivery, signal
+
+RANK: Final = 10
 
 _KINDS: dict[str, Literal["hard", "soft", "unknown"]] = {"hard": "hard", "soft": "soft", "unknown": "unknown"}
 

@@ -1,6 +1,7 @@
 """Read receipts (RFC 8098): a mail client says that the email was displayed. Only `displayed` is reading."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -8,6 +9,8 @@ from services.tracker import mime, rfc8098
 from services.tracker.evidence import Case, Said
 from services.tracker.returned import header_of
 from shared.events import signal
+
+RANK: Final = 20
 
 
 class Telling(msgspec.Struct, frozen=True):

@@ -10,6 +10,8 @@ from services.tracker import mime, quoting, returned, rfc3834
 from services.tracker.evidence import Case, Said
 from shared.events import signal
 
+RANK: Final = 1000  # whatever is nothing else may be a reply
+
 _ID: Final = re.compile(r"<[^<>\s]{3,500}>")
 _MAX_SUBJECT: Final = 500
 

@@ -4,6 +4,7 @@ Whoever has the address had the email; who leaves is the sender, and only a reci
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,8 @@ from services.tracker.addressing import own_addresses
 from services.tracker.evidence import Case, Said, Suppress
 from shared.events import signal
 from shared.runtime import handles
+
+RANK: Final = 30
 
 
 class Telling(msgspec.Struct, frozen=True):
