@@ -21,8 +21,10 @@ _KEPT_DAYS = {topology.IMPORTS: 7}
 _LARGE = {topology.SUPPRESSIONS: 2 * 1024**3, topology.TEMPLATE_VERSIONS: 2 * 1024**3}
 
 
-async def ensure(wanted: Settings) -> None:
-    """Create or update the log, the dead letters, the consumers and the buckets.
+async def ensure(wanted: Settings) -> bool:
+    """Create or update the log, the dead letters, the consumers and the buckets; say whether the log is new.
+
+    New is one that never held a record.
 
     Raises: BrokerUnavailable when the broker does not answer or refuses.
     """
@@ -30,10 +32,12 @@ async def ensure(wanted: Settings) -> None:
     try:
         for config in streams(wanted):
             await _ensure_stream(client, config)
+        found = await _ask(client, f"STREAM.INFO.{topology.LOG}", None)
         for durable in (*topology.CONSUMERS, *topology.BESIDES):
             await _ask(client, f"CONSUMER.DURABLE.CREATE.{durable.stream}.{durable.name}", consumer(durable))
     finally:
         await client.close()
+    return found is not None and found["state"]["last_seq"] == 0
 
 
 def streams(wanted: Settings) -> list[dict[str, Any]]:

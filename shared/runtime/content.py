@@ -17,7 +17,7 @@ import obstore
 import structlog
 from obstore.store import LocalStore, from_url
 
-from shared.runtime.content_files import Files
+from shared.runtime.content_files import MARKER, Files
 
 logger = structlog.get_logger(__name__)
 STEP: Final = 256 * 1024  # bytes handed to the disk at a time
@@ -116,7 +116,7 @@ class ContentStore:
         try:
             found = await obstore.head_async(self._store, key)
         except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            raise self._absent(key) from None
+            raise await self._absent(key) from None
         except Exception as error:
             raise ContentUnavailable(f"content store: {error}") from error
         return found["size"]
@@ -138,15 +138,31 @@ class ContentStore:
             async for piece in result.stream(min_chunk_size=PIECE):
                 yield bytes(piece)
         except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            raise self._absent(key) from None
+            raise await self._absent(key) from None
         except Exception as error:
             raise ContentUnavailable(f"content store: {error}") from error
 
-    def _absent(self, key: str) -> ContentMissing | ContentUnavailable:
+    async def _absent(self, key: str) -> ContentMissing | ContentUnavailable:
         """Tell an object that is gone from a store that is: a disk that is not mounted has lost nothing."""
-        if self.directory is not None and not self.directory.is_dir():
-            return ContentUnavailable(f"content store: {self.directory} is not there")
+        if self._files is not None:
+            if await asyncio.to_thread(self._files.is_marked):
+                return ContentMissing(key)
+            told = f"{self.directory} has no {MARKER}: if its disk is mounted, run the bootstrap"
+            return ContentUnavailable(f"content store: {told}")
+        try:  # a bucket that is gone answers a question for an object as if that were
+            async for _ in obstore.list(self._store, chunk_size=1):
+                break
+        except Exception as error:
+            return ContentUnavailable(f"content store: {error}")
         return ContentMissing(key)
+
+    async def prepare(self) -> None:
+        """Say that this is the store, also when it is empty: for the bootstrap. Raises: ContentUnavailable."""
+        if self._files is not None:
+            try:
+                await asyncio.to_thread(self._files.mark)
+            except OSError as error:
+                raise ContentUnavailable(f"content store: {error}") from error
 
     async def delete(self, key: str) -> None:
         """Remove an object; one that is not there is fine. Raises: ContentUnavailable."""
@@ -162,6 +178,8 @@ class ContentStore:
         try:
             async for page in obstore.list(self._store, prefix or None, chunk_size=500):
                 for item in page:
+                    if item["path"] == MARKER:
+                        continue
                     yield Found(item["path"], item["size"], item["last_modified"])
         except Exception as error:
             raise ContentUnavailable(f"content store: {error}") from error

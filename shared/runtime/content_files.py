@@ -1,16 +1,19 @@
 """Objects written as files that survive a power cut: whole under their name, or not there at all.
 
 obstore renames without any fsync, so after a power cut an accepted email's file could be empty. Here the bytes
-are on disk before the name is, and the name before the caller goes on.
+are on disk before the name is, and the name before the caller goes on. A directory without the marker may be
+the place where a disk is not mounted: what is not found in it is not lost.
 """
 
 import errno
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 UNFINISHED: Final = ".unfinished"  # beside the workspaces: what a crash leaves here is swept with the rest
+MARKER: Final = ".sendlog-store"
 _LOOK_EVERY: Final = 4 * 1024 * 1024
 SPARE: Final = 64 * 1024 * 1024
 SPARE_PART: Final = 0.05
@@ -23,6 +26,20 @@ class Files:
         root.mkdir(parents=True, exist_ok=True)
         self._root = root
         self._settled: set[Path] = set()
+        # Stores from before there were markers are known by what is in them. Not an empty one, whoever made
+        # it: so looks the place of a disk that is not there, and only the bootstrap says that it is new.
+        if not self.is_marked() and any(path.is_file() for path in root.glob("[!.]*/**/*")):
+            with suppress(OSError):
+                self.mark()
+
+    def is_marked(self) -> bool:
+        """Say whether this is the store, and not the place where it should be."""
+        return (self._root / MARKER).is_file()
+
+    def mark(self) -> None:
+        """Say from now on that this is the store. Raises: OSError."""
+        (self._root / MARKER).touch()
+        _sync(self._root)
 
     def begin(self) -> "Upload":
         """Open a new object without a name. Raises: OSError."""

@@ -50,6 +50,8 @@ def _settings() -> dict[str, tuple[set[str], str]]:
         for field in msgspec.structs.fields(kind):
             readers, _ = found.setdefault(f"SENDLOG_{field.name.upper()}", (set(), _told(field)))
             readers.add(path.parent.name)
+            if field.required:
+                found[f"SENDLOG_{field.name.upper()}"] = (readers, "required")
     return found
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 from shared.events.email import Attachment
 from shared.runtime.content import ContentStore
+from shared.runtime.content_files import Files
 
 LONE_DOT = "first line\r\n.\r\nlast línea\n.\n".encode()
 
 
 def a_store(directory: Path) -> ContentStore:
-    """Return a store on disk, as the services have it."""
+    """Return a store on disk, as the bootstrap leaves it."""
+    Files(directory / "content").mark()
     return ContentStore(f"file://{directory}/content")
 
 

@@ -24,6 +24,7 @@ class Bucket:
         self.objects: dict[str, bytes] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.broken: int | None = None  # the status of every answer
+        self.gone = False  # somebody has removed the whole bucket
         self.url = ""
         self.requests: list[str] = []
 
@@ -40,6 +41,8 @@ class Bucket:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path_qs}")
         data = await request.content.read()
+        if self.gone:
+            return web.Response(status=404, text=_error("NoSuchBucket"))
         if self.broken:
             return web.Response(status=self.broken, text=_error("AccessDenied"))
         key = request.path.removeprefix(f"/{BUCKET}").removeprefix("/")

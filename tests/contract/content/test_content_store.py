@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,7 +21,9 @@ async def store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ContentStore]:
     if request.param == "file":
-        yield ContentStore((tmp_path / "a b").as_uri())
+        store = ContentStore((tmp_path / "a b").as_uri())
+        await store.prepare()
+        yield store
         return
     async with buckets.serve() as bucket:
         for name, value in bucket.environment().items():
@@ -199,6 +202,51 @@ async def test_a_bucket_that_refuses_is_unavailable(monkeypatch: pytest.MonkeyPa
             await store.get("w/one")
         with pytest.raises(ContentUnavailable):
             await store.put_stream("w/one", _chunks(bytes(11 * MIB)))
+
+
+async def test_the_place_of_a_disk_that_is_not_mounted_has_lost_nothing(tmp_path: Path) -> None:
+    disk, place = tmp_path / "disk", tmp_path / "place"
+    await ContentStore(place.as_uri()).prepare()
+    await ContentStore(place.as_uri()).put("w/2026-11-24/one", b"x")
+    place.rename(disk)
+    for opened in (
+        ContentStore(place.as_uri()),
+        ContentStore(place.as_uri()),
+    ):  # the first makes the directory
+        for question in (opened.get, opened.size):
+            with pytest.raises(ContentUnavailable, match="mounted"):
+                await question("w/2026-11-24/one")
+    await opened.put("w/2026-11-24/two", b"x")  # what comes meanwhile does not make it the store
+    with pytest.raises(ContentUnavailable):
+        await opened.get("w/2026-11-24/one")
+    shutil.rmtree(place)
+    disk.rename(place)
+    assert await opened.get("w/2026-11-24/one") == b"x"
+    with pytest.raises(ContentMissing):
+        await opened.get("w/2026-11-24/never")
+
+
+async def test_a_store_from_before_there_were_marks_goes_on(tmp_path: Path) -> None:
+    await ContentStore(tmp_path.as_uri()).put("w/2026-11-24/one", b"x")
+    assert not (tmp_path / content_files.MARKER).exists()
+    opened = ContentStore(tmp_path.as_uri())
+    with pytest.raises(ContentMissing):
+        await opened.get("w/2026-11-24/never")
+    await opened.delete("w/2026-11-24/one")
+    with pytest.raises(ContentMissing):
+        await ContentStore(tmp_path.as_uri()).get("w/2026-11-24/one")
+    assert await _keys(opened) == set()
+
+
+async def test_a_bucket_that_is_gone_has_lost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with buckets.serve() as bucket:
+        for name, value in bucket.environment().items():
+            monkeypatch.setenv(name, value)
+        store = ContentStore(f"s3://{buckets.BUCKET}/some/where")
+        bucket.gone = True
+        for question in (store.get, store.size):
+            with pytest.raises(ContentUnavailable, match="NoSuchBucket"):
+                await question("w/one")
 
 
 async def test_a_key_stays_inside_the_store(tmp_path: Path) -> None:

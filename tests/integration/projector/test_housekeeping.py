@@ -70,6 +70,7 @@ async def _ended(pool: asyncpg.Pool, body: email.Body | None, *, days_ago: float
 
 async def test_content_goes_when_its_time_is_over_and_not_before(pool: asyncpg.Pool, tmp_path: Path) -> None:
     content = ContentStore(tmp_path.as_uri())
+    await content.prepare()
     await content.put("default/large", b"large")
     old = email.pack(email.Content(text="old"))
     await _ended(pool, old, days_ago=31, sequence=1)

@@ -23,6 +23,7 @@ from shared.events.record import Record, history_subject
 from shared.runtime import configuration, keyring, log, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Identity, Smtp, Workspace
+from shared.runtime.content_files import Files
 from shared.runtime.publisher import Publisher
 from tests.controls import servers
 
@@ -169,6 +170,7 @@ class Gateway(servers.Process):
     def __init__(self, nats_url: str, database_url: str, home: Path) -> None:
         ring = home / "keyring"
         _lay_keyring(ring, nats_url)
+        Files(home / "content").mark()
         port, health_port = free_port(), free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         settings = {
