@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from services.dispatcher import consumers, leases, limits, verification
 from services.dispatcher.handlers import Handlers
@@ -23,6 +24,7 @@ from shared.runtime.publisher import Publisher
 from shared.runtime.suppressions import Suppressions
 
 GRACE = 25.0
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -38,12 +40,8 @@ async def build() -> AsyncIterator[None]:
         publisher = Publisher(emails, linger=0.02)
         publisher.start()
         stack.push_async_callback(publisher.stop)
-        accounts = Bucket(client, topology.ACCOUNTS, Account)
-        await accounts.open()
-        stack.push_async_callback(accounts.close)
-        shares = Bucket(client, topology.LEASES, leases.Leases)
-        await shares.open()  # who waits for whom is seen as it happens
-        stack.push_async_callback(shares.close)
+        accounts = await _followed(stack, Bucket(client, topology.ACCOUNTS, Account))
+        shares = await _followed(stack, Bucket(client, topology.LEASES, leases.Leases))
         allowed = outgoing.parse_networks(wanted.allow_networks)
         house = House(
             uuid.uuid4().hex[:12],
@@ -77,3 +75,10 @@ async def build() -> AsyncIterator[None]:
         stack.push_async_callback(health.stop)
         yield
         health.stopping = True
+
+
+async def _followed(stack: AsyncExitStack, bucket: Bucket[T]) -> Bucket[T]:
+    """Return the bucket with its changes seen as they happen, until the stack is left."""
+    await bucket.open()
+    stack.push_async_callback(bucket.close)
+    return bucket
