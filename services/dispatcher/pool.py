@@ -20,13 +20,15 @@ from shared.runtime import outgoing
 CHECK_AFTER: Final = 5.0
 IDLE_FOR: Final = 15.0
 TRANSACTIONS: Final = 100
+PLACE_WITHIN: Final = 30.0
 
 
 class Pool:
     """Leases sessions; `limit` is how many may be open at once and can change at any time.
 
     Times are in seconds: an idle session is asked whether it still lives after `check_after`, and closed
-    after `idle_for`. `transactions` is how many one session carries before it is replaced.
+    after `idle_for`. `transactions` is how many one session carries before it is replaced. Whoever waits for
+    a place is turned away after `place_within`: the limit may have gone to nothing, and for good.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class Pool:
         transactions: int = TRANSACTIONS,
         check_after: float = CHECK_AFTER,
         idle_for: float = IDLE_FOR,
+        place_within: float = PLACE_WITHIN,
     ) -> None:
         self._server, self._limit, self._allowed = server, limit, allowed
         self._timeouts = timeouts or Timeouts()
         self._transactions, self._check_after, self._idle_for = transactions, check_after, idle_for
+        self._place_within = place_within
         self._idle: list[Session] = []  # the longest idle first
         self._out = 0  # places given away, also to who has not woken up yet
         self._held = 0  # sessions leased or being opened
@@ -84,7 +88,8 @@ class Pool:
     async def session(self, *, fresh: bool = False) -> AsyncIterator[Session]:
         """Lease a session for the length of the block; a `fresh` one has carried nothing yet.
 
-        Raises: SmtpError when none can be opened, of kind `no_session` when the pool is closed.
+        Raises: SmtpError when none can be opened, of kind `no_session` when the pool is closed
+        or has no place within `place_within`.
         """
         await self._place()
         session: Session | None = None
@@ -121,6 +126,15 @@ class Pool:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
+            async with asyncio.timeout(self._place_within):
+                await self._given(place)
+        except TimeoutError:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            raise self._none(f"no session was free within {self._place_within:g} s") from None
+
+    async def _given(self, place: asyncio.Future[None]) -> None:
+        try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
@@ -129,8 +143,11 @@ class Pool:
             raise
 
     def _gone(self) -> SmtpError:
+        return self._none("the account's sessions were closed")
+
+    def _none(self, why: str) -> SmtpError:
         conversation = delivery.Conversation(server=f"{self._server.host}:{self._server.port}")
-        return SmtpError("connect", "no_session", "the account's sessions were closed", conversation)
+        return SmtpError("connect", "no_session", why, conversation)
 
     def _hand_out(self) -> None:
         while self._waiting and self._out < self._limit:

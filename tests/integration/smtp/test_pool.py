@@ -199,6 +199,22 @@ async def test_closing_turns_away_who_waits_and_who_comes_later() -> None:
         assert pool.open == 0
 
 
+async def test_nobody_waits_for_ever_for_a_place_that_is_gone_and_the_next_one_gets_what_comes_back() -> None:
+    async with serving(mta()) as server:
+        pool = a_pool(server.port, 0, place_within=0.1)
+        with pytest.raises(SmtpError) as caught:
+            await send(pool)
+        assert caught.value.kind == "no_session"
+        pool.set_limit(1)
+        await send(pool)
+        async with pool.session():
+            with pytest.raises(SmtpError):
+                await send(pool)
+        await send(pool)
+        await pool.close()
+        assert pool.open == 0
+
+
 async def test_a_cancelled_opening_leaves_no_place_taken_and_no_connection() -> None:
     async def silent(client: Client) -> None:
         await client.hear()
