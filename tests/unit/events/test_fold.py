@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from datetime import UTC, datetime
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +18,21 @@ _property = settings(max_examples=300, deadline=None, suppress_health_check=[Hea
 def _fingerprint(state: fold.State) -> bytes:
     """Return the state as bytes; a dictionary's order is no meaning."""
     return msgspec.json.encode(state, order="sorted")
+
+
+def test_an_email_opened_endlessly_is_counted_to_a_bound_in_any_order() -> None:
+    opened = signal.Opened(occurred_at=datetime(2026, 11, 24, tzinfo=UTC))
+    ids = [f"open-{number}" for number in range(3 * fold.HITS)]
+    there, back = fold.State(), fold.State()
+    for event_id in ids:
+        fold.apply(there, opened, event_id)
+        if event_id == ids[fold.HITS - 1]:
+            assert len(there.opens) == fold.HITS
+    for event_id in [*reversed(ids), *ids[::7]]:
+        fold.apply(back, opened, event_id)
+    assert len(there.opens) == fold.HITS
+    assert _fingerprint(there) == _fingerprint(back)
+    assert there.signals["opened"].event_id == min(ids)
 
 
 def _rank(word: str) -> int:
