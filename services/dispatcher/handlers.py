@@ -29,6 +29,8 @@ from services.dispatcher.transmitting import transmit
 from shared.events import delivery as said
 from shared.events import email as email_
 from shared.events.delivery import Reason
+from shared.mail.address import AddressError
+from shared.mail.composing import ComposeError
 from shared.runtime import topology
 from shared.runtime.content import ContentStore, ContentUnavailable
 from shared.runtime.delivery import Delivery
@@ -148,6 +150,9 @@ class Handlers:
         except ContentLost as error:
             logger.error("content_lost", email_id=delivery.record.email_id, error=str(error))
             await self._settle(delivery, stand, lambda s: unattempted.failed(s, reasons.CONTENT_LOST, _now()))
+        except (ComposeError, AddressError) as error:
+            logger.error("not_composed", email_id=delivery.record.email_id, error=str(error))
+            await self._settle(delivery, stand, lambda s: unattempted.failed(s, reasons.NOT_COMPOSED, _now()))
         finally:
             lane.gate.leave(lane.may_claim())
 
@@ -173,6 +178,8 @@ class Handlers:
         stand = await self._suppressing.checked(delivery.record.workspace, stand)
         if await self._nobody_waits(delivery, stand):
             return
+        origin = self._house.origin(delivery.record.workspace, delivery.record.email_id)
+        envelope = letters.envelope(stand.email, content, stand.waiting(), origin, self._store, signer)
         claim_id = uuid.uuid4().hex
         self._voice.own(claim_id)
         self._tasks.reached(Phase.CLAIMED)
@@ -190,9 +197,7 @@ class Handlers:
                 stand=claimed,
                 at_most_once=lane.account.ambiguity == "at_most_once",
             )
-            recipients = claimed.waiting()
-            origin = self._house.origin(delivery.record.workspace, delivery.record.email_id)
-            envelope = letters.envelope(claimed.email, content, recipients, origin, self._store, signer)
+            envelope = letters.addressed(envelope, claimed.waiting())
             outcome = await self._transmit(delivery, lane, envelope, slot, read)
             await self._conclude(delivery, lane, claim, outcome)
         except asyncio.CancelledError:  # we are stopping, and the final dot has not left

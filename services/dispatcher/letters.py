@@ -1,8 +1,10 @@
 """From an accepted email to the envelope and the bytes the next hop gets: equal at every attempt.
 
 The bodies are fetched, and the files looked for, before the claim, so that a content store that does not answer
-costs no attempt.
+costs no attempt. So is the message written: one that cannot be has no claim to conclude.
 """
+
+import msgspec
 
 from services.dispatcher.envelope import Envelope
 from shared.events import email as email_
@@ -33,14 +35,25 @@ def envelope(
 ) -> Envelope:
     """Return the envelope and message for these recipients.
 
+    Raises: composing.ComposeError, address.AddressError.
+
     Bounces come back whether or not the email asks for reports of its delivery, so its handles are always there.
     """
     opened = message.open_message(email, content, store, origin, signer=signer)
     sender = email.tracker.return_path if email.tracker else None
     return Envelope(
         mail_from=sender or address.to_ascii_domain(email.from_.address),
-        recipients=[address.to_ascii_domain(recipient) for recipient in recipients],
+        recipients=_spoken(recipients),
         message=opened,
         envid=handles.envid(origin.tokens, origin.workspace, origin.email_id),
         notify="SUCCESS,FAILURE,DELAY" if email.tracking.delivery else None,
     )
+
+
+def addressed(envelope: Envelope, recipients: tuple[str, ...]) -> Envelope:
+    """Return the same message for these recipients."""
+    return msgspec.structs.replace(envelope, recipients=_spoken(recipients))
+
+
+def _spoken(recipients: tuple[str, ...]) -> list[str]:
+    return [address.to_ascii_domain(recipient) for recipient in recipients]

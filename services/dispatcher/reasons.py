@@ -54,6 +54,12 @@ CONTENT_LOST: Final = _ends(
     "restore the content store from its backup, then submit the email again",
     "content",
 )
+NOT_COMPOSED: Final = _ends(
+    "not_composed",
+    "the email cannot be written as a message; that is a fault of ours",
+    "report it with the email's id; submit the email again without what the log names",
+    "internal",
+)
 SUPPRESSED: Final = _ends(
     "suppressed",
     "every recipient is on the workspace's suppression list; nothing was sent",

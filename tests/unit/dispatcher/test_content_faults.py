@@ -88,10 +88,10 @@ class House:
         return an_origin(workspace, email_id)
 
 
-async def handled(store: Store, hop: Hop) -> tuple[FakeLog, Hands]:
+async def handled(store: Store, hop: Hop, **fields: Any) -> tuple[FakeLog, Hands]:
     """Let a dispatcher handle one email with a file."""
     log, hands = FakeLog(), Hands()
-    first = a_request(attachments=(FILE,))
+    first = a_request(**({"attachments": (FILE,)} | fields))
     item = first._replace(sequence=log.put(first, 0))
     parts: Any = (House(hop), Voice(log, log), store, Suppressing(FakeSuppressions()))  # type: ignore[arg-type]
     await Handlers(*parts)._guarded(Delivery(hands, item, "", 1, handlers_._monotonic()))
@@ -129,5 +129,17 @@ async def test_a_file_that_is_gone_or_shorter_fails_the_email_before_the_claim(
     failed = log.records[-1].event
     assert isinstance(failed, said.Failed)
     assert failed.reason.code == "content_lost"
+    assert hands.settled == [ACK]
+    assert hop.begun == 0
+
+
+async def test_an_email_that_cannot_be_composed_fails_before_the_claim_and_does_not_come_again() -> None:
+    hop = Hop(AssertionError("nothing is sent"))
+    log, hands = await handled(Store(3), hop, message_id="no id")
+    assert [item.event.name for item in log.records] == ["requested", "failed"]
+    failed = log.records[-1].event
+    assert isinstance(failed, said.Failed)
+    assert failed.reason.code == "not_composed"
+    assert not failed.reason.retryable
     assert hands.settled == [ACK]
     assert hop.begun == 0
