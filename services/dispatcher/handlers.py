@@ -167,11 +167,11 @@ class Handlers:
         self, delivery: Delivery, stand: Stand, lane: Lane, content: email_.Content, read: Callable[[], None]
     ) -> None:
         # Again, for the queue may have been long: nothing expired or disabled leaves.
-        if await self._ended(delivery, stand, lane) or lane.account is None:
+        if await self._ended(delivery, stand, lane) or (account := lane.account) is None:
             return
-        signer = self._house.signer(lane.account, stand.email.from_.address)
+        signer = self._house.signer(account, stand.email.from_.address)
         try:
-            slot = await lane.limiter.slot(lane.account.limits)
+            slot = await lane.limiter.slot(account.limits)
         except limits.Full as full:
             await self._defer(delivery, stand, reasons.rate_limited(full.limit), full.wait(_now()))
             return
@@ -182,44 +182,51 @@ class Handlers:
         envelope = letters.envelope(stand.email, content, stand.waiting(), origin, self._store, signer)
         claim_id = uuid.uuid4().hex
         self._voice.own(claim_id)
-        self._tasks.reached(Phase.CLAIMED)
         try:
+            self._tasks.reached(Phase.CLAIMING)
             claimed = await self._voice.say(
                 delivery, stand, claim_id, lambda s: unattempted.sending(s, claim_id, _now())
             )
-            if claimed is None:
-                return
-            stand = claimed
-            delivery.claimed(_monotonic())
-            claim = Claim(
-                claim_id=claim_id,
-                attempt=claimed.attempts + 1,
-                stand=claimed,
-                at_most_once=lane.account.ambiguity == "at_most_once",
-            )
-            envelope = letters.addressed(envelope, claimed.waiting())
-            outcome = await self._transmit(delivery, lane, envelope, slot, read)
-            await self._conclude(delivery, lane, claim, outcome)
-        except asyncio.CancelledError:  # we are stopping, and the final dot has not left
-            await self._give_up(delivery, stand, claim_id, reasons.STOPPING, timedelta(0))
-            raise
-        except limits.Full as full:  # nor here: its slot has passed, and there is no other soon
-            await self._give_up(
-                delivery, stand, claim_id, reasons.rate_limited(full.limit), full.wait(_now())
-            )
-        except ContentUnavailable as error:  # nor has it here, and it is nobody's fault but ours
-            logger.warning("content_unavailable", email_id=delivery.record.email_id, error=str(error))
-            await self._give_up(delivery, stand, claim_id, reasons.CONTENT_UNAVAILABLE, CONTENT_RETRY)
+            if claimed is not None:
+                delivery.claimed(_monotonic())
+                at_most_once = account.ambiguity == "at_most_once"
+                claim = Claim(
+                    claim_id=claim_id, attempt=claimed.attempts + 1, stand=claimed, at_most_once=at_most_once
+                )
+                await self._send(delivery, lane, claim, envelope, slot, read)
         finally:
             self._voice.disown(claim_id)
 
-    async def _give_up(
-        self, delivery: Delivery, stand: Stand, claim_id: str, reason: Reason, wait: timedelta
+    async def _send(
+        self,
+        delivery: Delivery,
+        lane: Lane,
+        claim: Claim,
+        envelope: Envelope,
+        slot: limits.Slot,
+        read: Callable[[], None],
     ) -> None:
+        """Do what the claim says, or say that it was not done: it is in the log."""
+        try:
+            self._tasks.reached(Phase.CLAIMED)
+            to = letters.addressed(envelope, claim.stand.waiting())
+            outcome = await self._transmit(delivery, lane, to, slot, read)
+            await self._conclude(delivery, lane, claim, outcome)
+        except asyncio.CancelledError:  # we are stopping, and the final dot has not left
+            await self._give_up(delivery, claim, reasons.STOPPING, timedelta(0))
+            raise
+        except limits.Full as full:  # nor here: its slot has passed, and there is no other soon
+            await self._give_up(delivery, claim, reasons.rate_limited(full.limit), full.wait(_now()))
+        except ContentUnavailable as error:  # nor has it here, and it is nobody's fault but ours
+            logger.warning("content_unavailable", email_id=delivery.record.email_id, error=str(error))
+            await self._give_up(delivery, claim, reasons.CONTENT_UNAVAILABLE, CONTENT_RETRY)
+
+    async def _give_up(self, delivery: Delivery, claim: Claim, reason: Reason, wait: timedelta) -> None:
         """Conclude a claim of ours that was never transmitted, so that nobody has to guess."""
-        event = msgspec.structs.replace(unattempted.deferred(stand, reason, wait, _now()), claim_id=claim_id)
-        await self._voice.tell(delivery, _outcome_id(claim_id), event)
-        await self._let_go(delivery, event, claim_id)
+        event = unattempted.deferred(claim.stand, reason, wait, _now())
+        event = msgspec.structs.replace(event, claim_id=claim.claim_id)
+        await self._voice.tell(delivery, _outcome_id(claim.claim_id), event)
+        await self._let_go(delivery, event, claim.claim_id)
 
     async def _transmit(
         self, delivery: Delivery, lane: Lane, envelope: Envelope, slot: limits.Slot, read: Callable[[], None]
@@ -240,8 +247,7 @@ class Handlers:
             delivery.leave()
             return
         if outcome.error_kind == "no_session":  # nothing was sent, and everybody knows it
-            stand = claim.stand
-            await self._give_up(delivery, stand, claim.claim_id, reasons.NO_SLOT, timedelta(0))
+            await self._give_up(delivery, claim, reasons.NO_SLOT, timedelta(0))
             return
         if outcome.error_kind == "content_lost":
             logger.error("content_lost", email_id=delivery.record.email_id, error=outcome.error)

@@ -35,6 +35,7 @@ class Hands:
 
     async def settle(self, delivery: Delivery, verb: bytes) -> None:
         self.settled.append(verb)
+        delivery.settled = True
 
     async def set_aside(self, delivery: Delivery, why: Exception) -> None:
         raise AssertionError(why)
