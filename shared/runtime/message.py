@@ -8,10 +8,10 @@ or damaged never comes to its last piece: whoever sends it can still take it bac
 import asyncio
 import hashlib
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from shared.mail.enclosing import File
 from shared.runtime import instrumenting
 from shared.runtime.content import ContentMissing, ContentStore, ContentUnavailable
 
+T = TypeVar("T")
 STEP: Final = mime.BASE64_BYTES * 1024
 STORE_WITHIN: Final = 60.0
 
@@ -134,7 +135,7 @@ async def content_of(email: email_.Email, store: ContentStore) -> email_.Content
     if body.content is not None:
         return body.content
     try:
-        packed = body.packed if body.packed is not None else await store.get(body.key or "")
+        packed = body.packed if body.packed is not None else await _within(store.get(body.key or ""))
         return email_.unpack(packed)
     except (ContentMissing, zlib.error, msgspec.DecodeError) as error:
         raise ContentLost(repr(error)) from error
@@ -147,7 +148,7 @@ async def check_files(email: email_.Email, store: ContentStore) -> None:
     """
     for file in email.attachments:
         try:
-            size = await store.size(file.key)
+            size = await _within(store.size(file.key))
         except ContentMissing:
             raise ContentLost(f"{file.key} is missing") from None
         if size != file.size:
@@ -181,17 +182,23 @@ async def _read(file: File, store: ContentStore) -> AsyncGenerator[bytes, None]:
     chunks = store.stream(file.key)
     try:
         while True:
-            async with asyncio.timeout(STORE_WITHIN):
-                chunk = await anext(chunks, None)
+            chunk = await _within(anext(chunks, None))
             if chunk is None:
                 return
             yield chunk
     except ContentMissing:
         raise ContentLost(f"{file.key} is missing") from None
-    except TimeoutError:
-        raise ContentUnavailable(f"content store: nothing came within {STORE_WITHIN:g} s") from None
     finally:
         await chunks.aclose()
+
+
+async def _within(asked: Awaitable[T]) -> T:
+    """Return what the store answers, as long as it does. Raises: ContentUnavailable."""
+    try:
+        async with asyncio.timeout(STORE_WITHIN):
+            return await asked
+    except TimeoutError:
+        raise ContentUnavailable(f"content store: nothing came within {STORE_WITHIN:g} s") from None
 
 
 def _letter(email: email_.Email, content: email_.Content, origin: instrumenting.Origin) -> composing.Letter:

@@ -143,12 +143,25 @@ async def test_a_store_that_does_not_answer_is_unavailable_and_nothing_is_lost(
             await asyncio.Event().wait()
             yield b""
 
+        async def size(self, key: str) -> int:
+            return await asyncio.Event().wait()
+
+        async def get(self, key: str) -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
     monkeypatch.setattr(message, "STORE_WITHIN", 0.05)
-    file = await stored(a_store(tmp_path), b"x")
-    with pytest.raises(ContentUnavailable):
-        await whole(
-            open_message(an_email(attachments=(file,)), BODIES, Silent(f"file://{tmp_path}"), an_origin())
-        )
+    silent = Silent(f"file://{tmp_path}")
+    accepted = an_email(
+        attachments=(await stored(a_store(tmp_path), b"x"),), body=email_.Body(key="k", size=1)
+    )
+    async with asyncio.timeout(5):
+        with pytest.raises(ContentUnavailable):
+            await whole(open_message(accepted, BODIES, silent, an_origin()))
+        with pytest.raises(ContentUnavailable):
+            await message.check_files(accepted, silent)
+        with pytest.raises(ContentUnavailable):
+            await message.content_of(accepted, silent)
 
 
 async def test_a_store_that_is_not_there_is_unavailable_and_nothing_is_lost(tmp_path: Path) -> None:
