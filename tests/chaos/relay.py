@@ -34,7 +34,8 @@ class Relay:
         self.port = port or free_port()
         self._directory = Path(tempfile.mkdtemp(prefix="sendlog-relay-"))
         self.path = journal or self._directory / "journal.jsonl"
-        words = ["--port", str(self.port), "--journal", str(self.path), *options]
+        self._kept = self._directory / "kept"
+        words = ["--port", str(self.port), "--journal", str(self.path), "--store", str(self._kept), *options]
         self._process = subprocess.Popen(
             [sys.executable, str(CHAOS), *words], stdout=subprocess.PIPE, cwd=self._directory
         )
@@ -44,6 +45,10 @@ class Relay:
     def journal(self) -> list[dict[str, Any]]:
         """Return every decision the relay has written down."""
         return [json.loads(line) for line in self.path.read_text().splitlines()]
+
+    def kept(self) -> list[bytes]:
+        """Return the bytes of every message that the relay owns now."""
+        return [path.read_bytes() for path in sorted(self._kept.glob("*.eml"))]
 
     def stop(self) -> None:
         """End it."""

@@ -1,6 +1,7 @@
 """C7 and C8: every way a next hop has to say no or nothing, and the word the email gets for it."""
 
 import asyncio
+import email.policy
 import io
 import os
 from typing import Any
@@ -67,10 +68,22 @@ async def _words(world: World) -> list[Verdict]:
                 if made.id != three.id:
                     wrong += await _judge(session, made.id, WORDS[made.to.partition("+")[0]], made.to)
             states = [r["status"] for r in (await _email(session, three.id))["recipients"]]
-        partial = [line for line in relay.journal() if line.get("stored") and line["fault"] == "drop-data"]
+        cut = [line for line in relay.journal() if line["fault"] == "drop-data"]
+        kept = relay.kept()
+    dropped = [
+        made.message_id.encode() for made in ledger.accepted.values() if str(made.to).startswith("drop+")
+    ]
+    unfinished = [mail for mail in kept if any(word in mail for word in dropped)]
+    long = [made.message_id.encode() for made in ledger.accepted.values() if made.id != three.id]
+    whole = [mail.replace(b"\r\n", b"\n") for mail in kept if any(word in mail for word in long)]
+    short = [mail for mail in whole if LARGE.encode() not in mail]
     return [
         Verdict("outcomes are named rightly", not wrong, "; ".join(wrong) or f"{len(WORDS)} words"),
-        Verdict("nothing of a message cut off in DATA is kept", not partial, f"{len(partial)} kept"),
+        Verdict(
+            "nothing of a message cut off in DATA is kept, all of the others is",
+            bool(cut) and len(whole) >= 2 and not unfinished and not short,
+            f"{len(cut)} cut off; of {len(kept)} kept {len(unfinished)} are such and {len(short)} not whole",
+        ),
         Verdict(
             "three recipients end each on their own", states == ["sent", "deferred", "failed"], str(states)
         ),
@@ -83,14 +96,13 @@ async def _files(world: World) -> list[Verdict]:
         account = await _account(world, relay.port, "files")
         ledger = Ledger(world)
         async with ledger.session() as session:
-            for word in FILES:
-                await _send_file(ledger, session, f"{word}+file@x.test", account)
+            sent = [await _send_file(ledger, session, f"{word}+file@x.test", account) for word in FILES]
             await ledger.settled(within=30, final=("sent", "failed", "deferred"))
             wrong = []
             for made in list(ledger.accepted.values()):
                 wrong += await _judge(session, made.id, WORDS[made.to.partition("+")[0]], made.to)
-        stored = [line for line in relay.journal() if line.get("stored")]
-    whole = [line for line in stored if line["len"] > FILE * 4 / 3]
+        stored = relay.kept()
+    whole = [mail for mail in stored if _file_in(mail) in sent]
     return [
         Verdict(
             "with a file: outcomes are named rightly", not wrong, "; ".join(wrong) or f"{len(FILES)} words"
@@ -101,15 +113,22 @@ async def _files(world: World) -> list[Verdict]:
     ]
 
 
-async def _send_file(ledger: Ledger, session: aiohttp.ClientSession, to: str, account: str) -> None:
+async def _send_file(ledger: Ledger, session: aiohttp.ClientSession, to: str, account: str) -> bytes:
+    data = os.urandom(FILE)
     form = aiohttp.FormData({"to": to, "subject": "a file", "text": "see there", "smtp_account_id": account})
-    form.add_field(
-        "file", io.BytesIO(os.urandom(FILE)), filename="random.bin", content_type="application/octet-stream"
-    )
+    form.add_field("file", io.BytesIO(data), filename="random.bin", content_type="application/octet-stream")
     async with session.post("/api/v1/emails/send/multipart", data=form) as answer:
         told = await answer.json()
         assert answer.status == 202, told
         ledger.promise(told["data"]["id"], told["data"]["message_id"], to)
+    return data
+
+
+def _file_in(mail: bytes) -> bytes | None:
+    """Return the file of a message as a recipient gets it."""
+    read = email.message_from_bytes(mail, policy=email.policy.default)
+    found = next((part.get_payload(decode=True) for part in read.iter_attachments()), None)
+    return found if isinstance(found, bytes) else None
 
 
 async def _relays(world: World) -> list[Verdict]:
