@@ -51,6 +51,11 @@ class NextHop:
         self._prompt = asyncio.Event()
         self._delay = delay
 
+    @property
+    def clients(self) -> int:
+        """How many connections there are now."""
+        return len(self._clients)
+
     def answer_at_once(self) -> None:
         """Take no time any more, for the messages under way neither."""
         self._delay = 0.0

@@ -1,23 +1,31 @@
 """C6: one account's relay answers after 30 s and very many of its emails wait; another account notices nothing."""
 
 import asyncio
+import os
 import statistics
 import time
 from collections import Counter
 from functools import partial
 from typing import NamedTuple
 
+from services.dispatcher import lanes
 from shared.events import delivery
+from shared.runtime.content import ContentStore
 from tests.chaos.ledger import Accepted, Ledger, Verdict
 from tests.chaos.next_hop import NextHop, a_next_hop
 from tests.chaos.scenario import FULL, Size
 from tests.controls import runtime
+from tests.controls.attachments import stored
 from tests.controls.emails import a_request
 from tests.controls.eventually import eventually
 from tests.controls.world import World
 
 SLOW = 30.0
 PER_SECOND = 50
+CONNECTIONS = 50
+FILE = 4 * 1024 * 1024
+LARGE_EVERY = 25
+HELD = CONNECTIONS * (lanes.QUEUE_PER_CONNECTION + 1)
 # Beside the ratio, for the short form: nobody's mail may wait for another account's relay.
 NEVER_ABOVE = 2.0
 
@@ -38,14 +46,14 @@ async def run(size: Size, world: World) -> list[Verdict]:
     seconds, waiting = size.seconds / 2, size.emails * 5
     async with a_next_hop() as fast, a_next_hop(SLOW) as slow:
         ours = await asyncio.to_thread(world.account, fast.port, "fast")
-        theirs = await asyncio.to_thread(world.account, slow.port, "slow")
+        theirs = await asyncio.to_thread(_many_connections, world, slow.port)
         await asyncio.sleep(1.2)
         measure = partial(_measure, Ledger(world), fast, ours)
         await measure(2)
         before = await measure(seconds)
         ids = await _pile_up(world, theirs, waiting)
-        out = len(slow.arrivals)
         beside = await measure(seconds)
+        out, slow_open = len(slow.arrivals), slow.clients
         slow.answer_at_once()
         await eventually(lambda: len(slow.copies) == waiting, within=60 + waiting / 200, every=0.5)
         again = await _no_slots(world, ids)
@@ -54,9 +62,14 @@ async def run(size: Size, world: World) -> list[Verdict]:
     return [
         _ratio(size, before, beside, after),
         Verdict(
+            "very many of the other account wait meanwhile, with files, and hold many connections",
+            waiting - out >= waiting // 2 and slow_open >= CONNECTIONS // 2,
+            f"{waiting - out} of {waiting}, {slow_open} connections of {CONNECTIONS}",
+        ),
+        Verdict(
             f"no mail of the fast account waits {NEVER_ABOVE:.0f} s",
             beside.worst < NEVER_ABOVE,
-            f"{beside} with {waiting - out} of the other account waiting",
+            f"{beside}",
         ),
         Verdict(
             "without a slot an email circulates once",
@@ -94,13 +107,22 @@ async def _measure(ledger: Ledger, hop: NextHop, account: str, seconds: float) -
     return Latency(statistics.median(took), took[int(len(took) * 0.99)], took[-1])
 
 
+def _many_connections(world: World, port: int) -> str:
+    return world.account(port, "slow", limits={"connections": CONNECTIONS})
+
+
 async def _pile_up(world: World, account: str, count: int) -> list[str]:
     """Ask for that many single sends at once, and wait until all of them wait; return their ids."""
     ids: list[str] = []
+    file = await stored(ContentStore(f"file://{world.home}/content"), os.urandom(FILE))
     async with runtime.open_log(world.variables["SENDLOG_NATS_URL"]) as (log, publisher):
         for start in range(0, count, 2000):
             items = [
-                a_request(f"slow{number}@example.com", account_id=account)
+                a_request(
+                    f"slow{number}@example.com",
+                    account_id=account,
+                    attachments=(file,) if number % LARGE_EVERY == 0 else (),
+                )
                 for number in range(start, min(start + 2000, count))
             ]
             await asyncio.gather(*(publisher.append(item, guard=0, within=60) for item in items))
@@ -110,7 +132,7 @@ async def _pile_up(world: World, account: str, count: int) -> list[str]:
             info = await log.client.jetstream().consumer_info("EMAILS", "dispatcher")
             other = await log.client.jetstream().consumer_info("EMAILS", "scheduler")
             pending = (info.num_pending or 0) + (other.num_pending or 0) + (other.num_ack_pending or 0)
-            return pending == 0 and (info.num_ack_pending or 0) < 100
+            return pending == 0 and (info.num_ack_pending or 0) < HELD
 
         await eventually(quiet, within=60 + count / 500, every=0.2)
     return ids
