@@ -7,13 +7,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from services.gateway.accounts import dns_records
 from services.gateway.emails import unsubscribing
 from services.gateway.request import KeyUse, Services
 from services.gateway.settings import Settings
 from services.gateway.suppressions.imports import Imports
 from services.gateway.templates.library import Library
-from shared.runtime import keyring, log, outgoing, postgres, settings, topology
+from shared.runtime import handles, keyring, log, outgoing, postgres, settings, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account, ApiKey, Workspace
 from shared.runtime.content import ContentStore
@@ -21,6 +23,7 @@ from shared.runtime.publisher import Publisher
 from shared.runtime.suppressions import Suppressions
 from shared.runtime.tokens import Tokens
 
+logger = structlog.get_logger(__name__)
 POOL: Final = 16
 # A generic plan knows no values, and takes the order of time through a million rows to find a rare one.
 PLANNER: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
@@ -31,6 +34,9 @@ async def opened(wanted: Settings, stack: AsyncExitStack) -> Services:
     if problem := unsubscribing.base_problem(wanted.tracker_url):
         raise settings.SettingsError(f"SENDLOG_TRACKER_URL: {problem}")
     ring = keyring.load(Path(wanted.keyring))
+    tokens = Tokens(ring)
+    if not handles.fit(tokens):
+        logger.warning("key_id_too_long", key_id=tokens.current, cost=handles.COST)
     client = await log.connect(wanted.nats_url, "gateway")
     stack.push_async_callback(client.close)
     emails = log.Log(client)
@@ -70,7 +76,7 @@ async def opened(wanted: Settings, stack: AsyncExitStack) -> Services:
         imports=imports,
         content=content,
         keyring=ring,
-        tokens=Tokens(ring),
+        tokens=tokens,
         allowed=_networks(wanted.allow_networks),
         nameservers=_nameservers(wanted.dns_servers),
     )

@@ -16,6 +16,10 @@ from shared.runtime.tokens import Pointer, Tokens, pointer
 MAX_LOCAL_PART: Final = 64  # RFC 5321 4.5.3.1.1
 PREFIX: Final = "bounce"
 LEAVING: Final = "unsub"  # a longer word and the token would not fit into a local part
+COST: Final = (
+    "the current key is not numbered (k1 to k255): its tokens do not fit into an address, so reports come back to the "
+    "sender's own and nobody unsubscribes by mail; a rotation makes one that is"
+)
 _MARK: Final = 2
 _UUID: Final = 16
 
@@ -34,15 +38,23 @@ class Handle(NamedTuple):
 def return_path(tokens: Tokens, workspace: str, email_id: str, domain: str | None, own: str) -> str:
     """Return the envelope sender: `bounce+<token>@domain`, or the account's own address with `+<token>`.
 
-    An own address too long for a token stays as it is: its reports are then found by ENVID or Message-ID alone.
+    Where a token does not fit, for the address or the key's name is too long, the own address stays as it is: its
+    reports are then found by ENVID or Message-ID alone.
     """
     payload = _mark(workspace) + uuid.UUID(email_id).bytes
     if domain is not None:
-        return f"{PREFIX}+{tokens.sign('return-path', payload, 'local-part')}@{domain}"
+        local = f"{PREFIX}+{tokens.sign('return-path', payload, 'local-part')}"
+        if len(local) <= MAX_LOCAL_PART:
+            return f"{local}@{domain}"
     local, _, host = own.rpartition("@")
     # In mixed letters it is a sixth shorter, and servers that take `+` keep the case of what follows.
     local = f"{local}+{tokens.sign('return-path', payload)}"
     return f"{local}@{host}" if len(local.encode()) <= MAX_LOCAL_PART else own
+
+
+def fit(tokens: Tokens) -> bool:
+    """Say whether a local part has room for a token of the current key; our own numbered names are short enough."""
+    return len(f"{PREFIX}+{tokens.sign('return-path', bytes(_MARK + _UUID), 'local-part')}") <= MAX_LOCAL_PART
 
 
 def unsubscribe_address(tokens: Tokens, workspace: str, email_id: str, domain: str) -> str | None:

@@ -53,6 +53,17 @@ def test_an_own_address_too_long_for_a_token_stays_as_it_is(tokens: Tokens) -> N
     assert handles.return_path(tokens, "acme", EMAIL, None, own) == own
 
 
+def test_a_key_whose_name_is_too_long_for_a_local_part_leaves_the_sender_as_it_is() -> None:
+    ring = keyring.Keyring(keyring._File(current="spring", keys={"spring": b"k" * 32}))
+    named, own = Tokens(ring), "a.very.long.local.part@shop.test"
+    assert not handles.fit(named)
+    assert handles.return_path(named, "acme", EMAIL, "bounces.shop.test", own) == own
+    short = handles.return_path(named, "acme", EMAIL, "bounces.shop.test", "me@shop.test")
+    assert short.startswith("me+")
+    assert len(short.rpartition("@")[0]) <= 64
+    assert handles.unsubscribe_address(named, "acme", EMAIL, "bounces.shop.test") is None
+
+
 def test_an_envelope_id_names_its_email(tokens: Tokens) -> None:
     found = handles.of_token(tokens, handles.envid(tokens, "acme", EMAIL))
     assert found is not None
