@@ -38,6 +38,8 @@ _random: Final = random.Random().getrandbits  # seeded by the kernel
 _UNSAFE: Final = re.compile(r"[^\x21-\x7e]")
 # What the recipient may write in a URL as it is; of the rest each byte is escaped.
 _KEPT: Final = "".join(chr(number) for number in range(0x21, 0x7F))
+_NOBODY: Final = "This link cannot tell who you are"
+_ANSWER: Final = "<p>The email went to several people. Please answer the email instead.</p>"
 _BUTTON: Final = (
     "<p>Do you want no more of these emails?</p>"
     '<form method="post"><button name="page" value="1">Unsubscribe</button></form>'
@@ -105,6 +107,8 @@ class Public:
         if target is None:
             why = "<p>It is not one of ours, or it was changed on the way.</p>"
             return answering.page(404, "This link does not work", why)
+        if target.place is None:  # an email to several, and this link cannot say which of them followed it
+            return answering.page(422 if incoming.method == "POST" else 200, _NOBODY, _ANSWER)
         if incoming.method != "POST":  # scanners follow links; only a person or a mail program posts
             return answering.page(200, "Unsubscribe", _BUTTON)
         hit = self._hit(incoming, "one_click" if await _is_one_click(incoming) else "page", target)

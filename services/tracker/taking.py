@@ -190,9 +190,11 @@ class Taker:
         why = None
         if hit.is_unsubscribe:
             recipient = email.recipient(hit.place)
-            if recipient is not None:
-                detail = f"by the link, {hit.kind}"
-                await self._suppressions.add(hit.workspace, recipient, "unsubscribe", detail)
+            if recipient is None:  # nobody has left, and nothing may say so
+                HITS.labels(hit.kind, "nobody").inc()
+                return
+            detail = f"by the link, {hit.kind}"
+            await self._suppressions.add(hit.workspace, recipient, "unsubscribe", detail)
         else:
             why = judging.reason(hit, email, self._clicks.of(hit), self._ranges.networks())
         event = judging.event(hit, email, why, self._privacy)

@@ -2,11 +2,15 @@
 
 
 def fields(url: str | None, address: str | None = None) -> tuple[tuple[str, str], ...]:
-    """Return the two fields for this address, or none without one; `address` is for programs that only write mail.
+    """Return the fields for these ways, none without one; `address` is for programs that only write mail.
 
-    Whoever POSTs to the address has unsubscribed, without being asked again: it must be an address of ours.
+    Whoever POSTs to the URL has unsubscribed, without being asked again: it must be one of ours, and tell who it was.
+    Without it there is no one click, and the second field must not say so.
     """
-    if url is None:
+    ways = [] if url is None else [f"<{url}>"]
+    if address is not None:
+        ways.append(f"<mailto:{address}?subject=unsubscribe>")
+    if not ways:
         return ()
-    ways = f"<{url}>" if address is None else f"<{url}>, <mailto:{address}?subject=unsubscribe>"
-    return (("List-Unsubscribe", ways), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+    one_click = () if url is None else (("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),)
+    return (("List-Unsubscribe", ", ".join(ways)), *one_click)

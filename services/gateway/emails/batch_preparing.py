@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from services.gateway import errors
-from services.gateway.emails import acceptance, attaching, batch_verdicts, submitting
+from services.gateway.emails import acceptance, attaching, batch_verdicts, submitting, unsubscribing
 from services.gateway.emails.attachments import File
 from services.gateway.emails.batch_checking import LOOKUP_WITHIN, Checked, Pace
 from services.gateway.emails.batch_verdicts import Refusals
@@ -72,11 +72,13 @@ async def granted(
         if one.made is None or wrong.invalid:
             refused[one.item.number] = wrong
             continue
-        times = acceptance.time_problems(one.made, now, one.item.path)
+        invalid = acceptance.time_problems(one.made, now, one.item.path)
         by = acceptance.sender(one.made, accounts[one.made.account_id], one.item.path)
-        if times or wrong.template or isinstance(by, Problem):
+        if not isinstance(by, Problem):
+            invalid += unsubscribing.problems(one.made, by.account, services.tokens, one.item.path)
+        if invalid or wrong.template or isinstance(by, Problem):
             account = (one.item.place(by),) if isinstance(by, Problem) else ()
-            refused[one.item.number] = Refusals(tuple(map(one.item.place, times)), wrong.template, account)
+            refused[one.item.number] = Refusals(tuple(map(one.item.place, invalid)), wrong.template, account)
         else:
             good.append(Granted(one, by))
     return good, refused

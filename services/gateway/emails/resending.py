@@ -79,5 +79,5 @@ def draft_of(old: email.Email, content: email.Content) -> draft.Draft:
         tracking=fields.Tracking(**msgspec.structs.asdict(old.tracking)),
         tags=old.tags,
         metadata=old.metadata,
-        unsubscribe=old.unsubscribe_url is not None,
+        unsubscribe=old.unsubscribe_url is not None or old.unsubscribe_address is not None,
     )

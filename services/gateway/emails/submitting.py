@@ -126,12 +126,14 @@ async def _source(services: Services, workspace: str, send: fields.Send) -> Sour
 
 
 async def granted(services: Services, workspace: str, made: draft.Draft, now: datetime) -> acceptance.Sender:
-    """Return who sends it. Raises: ApiError 400 for its times, 422 for its account, 503."""
+    """Return who sends it. Raises: ApiError 400 for its times or its wish to unsubscribe, 422 for its account, 503."""
     if problems := acceptance.time_problems(made, now):
         raise errors.invalid(problems)
     found = acceptance.sender(made, await account_for(services, workspace, made.account_id))
     if isinstance(found, Problem):
         raise no_account([found])
+    if problems := unsubscribing.problems(made, found.account, services.tokens):
+        raise errors.invalid(problems)
     return found
 
 
@@ -214,7 +216,7 @@ def accepted(
         return_path=handles.sender(services.tokens, about.email_id, by.account, by.from_.address),
     )
     event = acceptance.accept(made, kept, by, message_id, now, boundary, about.request_hash, place, tracker)
-    return unsubscribing.linked(services, about, event) if made.unsubscribe else event
+    return unsubscribing.linked(services, about, event, by.account) if made.unsubscribe else event
 
 
 def record_of(about: Claim, event: submission.Requested, traceparent: str | None) -> Record:

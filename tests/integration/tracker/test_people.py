@@ -81,6 +81,19 @@ async def test_the_page_asks_first_and_works_without_scripts(desk: Desk) -> None
     assert await desk.suppressed("ann@world.test")
 
 
+async def test_a_link_that_names_nobody_promises_nothing_and_does_nothing(desk: Desk) -> None:
+    item = await desk.email("ann@world.test", "bob@world.test")
+    path = f"/u/{desk.tracker.token('unsubscribe', item, place=None)}"
+    asked = [await desk.tracker.ask(path)]
+    asked += [await desk.tracker.ask(path, "POST", data=b"List-Unsubscribe=One-Click") for _ in range(2)]
+    assert [one.status for one in asked] == [200, 422, 422]
+    for one in asked:
+        assert b"cannot tell who you are" in one.body
+        assert b"<button" not in one.body
+    assert await desk.silent(item)
+    assert not await desk.suppressed("ann@world.test", "bob@world.test")
+
+
 async def test_a_form_that_comes_in_pieces_or_never_ends_is_a_wish_all_the_same(desk: Desk) -> None:
     item = await desk.email("ann@world.test")
     answered = await desk.tracker.ask(desk.tracker.unsubscribe(item), "POST", data=b"x=" + b"y" * 100_000)

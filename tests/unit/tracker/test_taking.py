@@ -34,6 +34,7 @@ class Paper:
         self.records: list[Record] = []
         self.faults: list[Exception] = []
         self.unknown: set[str] = set()
+        self.recipients: tuple[str, ...] = ("ann@world.test",)
         self.problem: str | None = None
 
     async def append(self, item: Record, *, within: float) -> int:
@@ -43,7 +44,7 @@ class Paper:
         return len(self.records)
 
     async def find(self, keys: Collection[Key]) -> dict[Key, Known | None]:
-        known = Known(("ann@world.test",), LONG_AGO, False)
+        known = Known(self.recipients, LONG_AGO, False)
         return {key: known for key in keys if key[1] not in self.unknown}
 
     def names(self) -> list[str]:
@@ -78,7 +79,8 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def a_hit(name: str, email_id: str = "e", **fields: Any) -> Hit:
     values: dict[str, Any] = {"at": datetime.now(UTC), "url": "https://a.test/", "user_agent": PERSON}
-    return Hit(kind="click", workspace="acme", email_id=email_id, event_id=name, **(values | fields))
+    values = {"kind": "click", "workspace": "acme"} | values
+    return Hit(email_id=email_id, event_id=name, **(values | fields))
 
 
 async def come(journal: Journal, taker: Taker, *hits: Hit) -> None:
@@ -108,6 +110,16 @@ async def test_what_memory_has_no_room_for_waits_on_disk_and_comes_once(
         await come(journal, taker, a_hit("after"))
         assert not journal.leaves
         await eventually(lambda: "after" in paper.names())
+
+
+async def test_a_wish_that_names_nobody_says_nothing_and_is_done_with(tmp_path: Path, paper: Paper) -> None:
+    paper.recipients = ("ann@world.test", "bob@world.test")
+    async with a_taker(tmp_path, paper) as (journal, taker):
+        hit = a_hit("nobody", kind="one_click", place=None)
+        assert await journal.keep(hit)
+        await taker.take(hit)
+        assert taker._count == 0
+        assert paper.names() == []
 
 
 async def test_a_clock_that_jumps_holds_nothing_longer_or_for_ever(tmp_path: Path, paper: Paper) -> None:

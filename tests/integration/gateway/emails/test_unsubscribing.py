@@ -1,7 +1,9 @@
 """The address to unsubscribe by: signed for this email alone, in the header of every attempt."""
 
+import asyncio
 import email.policy
 from email import message_from_bytes
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from shared.runtime import keyring, message, tokens
 from shared.runtime.content import ContentStore
 from tests.controls.emails import an_origin
 from tests.integration.gateway.emails.conftest import House
-from tests.integration.gateway.emails.door import Behind, Door
+from tests.integration.gateway.emails.door import GOOD, Behind, Door
 
 
 async def accepted(door: Door, behind: Behind, **given: Any) -> tuple[str, email_.Email]:
@@ -45,19 +47,46 @@ async def test_the_address_names_the_email_and_its_only_recipient(
     assert opened(sent.unsubscribe_url, house.home) == tokens.Pointer(behind.name, email_id, 0)
 
 
-async def test_recipients_who_share_a_message_do_not_unsubscribe_each_other(
+BOTH = ["ann@world.test", "bob@world.test"]
+
+
+async def test_recipients_who_share_a_message_are_offered_no_link_that_cannot_tell_them_apart(
+    door: Door, behind: Behind
+) -> None:
+    for fields in ({"to": BOTH}, {"cc": BOTH[1]}, {"bcc": BOTH[1]}):
+        for path in ("/emails/send", "/emails/validate"):
+            refused = await door.ask("POST", path, GOOD | fields | {"unsubscribe": True})
+            assert (refused.status, refused.paths) == (400, ["$.unsubscribe"]), path
+            assert "/emails/batch" in refused.error["details"][0]["message"]
+    assert (await door.send(to=BOTH, unsubscribe=False)).status == 202
+    assert (await door.send(to=[BOTH[0]] * 2, unsubscribe=True)).status == 202
+
+
+async def test_recipients_who_share_a_message_leave_by_mail_where_the_account_has_a_domain(
     door: Door, behind: Behind, house: House
 ) -> None:
-    email_id, sent = await accepted(door, behind, to=["ann@world.test", "bob@world.test"], unsubscribe=True)
-    assert opened(sent.unsubscribe_url, house.home) == tokens.Pointer(behind.name, email_id, None)
+    await behind.change_account(return_path_domain="bounces.test")
+    await asyncio.sleep(0.7)  # as long as a gateway may go by what it knows of an account
+    first, sent = await accepted(door, behind, to=BOTH, unsubscribe=True)
+    again = (await door.ask("POST", f"/emails/{first}/resend")).data["id"]
+    (record,) = await behind.history(again)
+    for one in (sent, record.event.email):
+        made = await written(one, house)
+        assert one.unsubscribe_address
+        assert made["List-Unsubscribe"] == f"<mailto:{one.unsubscribe_address}?subject=unsubscribe>"
+        assert made["List-Unsubscribe-Post"] is None
+    assert record.event.email.unsubscribe_address != sent.unsubscribe_address
+
+
+async def written(sent: email_.Email, house: House) -> EmailMessage:
+    store = ContentStore(house.home.as_uri())
+    opened = message.open_message(sent, email_.Content(text="Hello."), store, an_origin())
+    return message_from_bytes(opened.whole or b"", policy=email.policy.SMTP)
 
 
 async def test_the_message_has_the_two_fields_of_one_click(door: Door, behind: Behind, house: House) -> None:
     _, sent = await accepted(door, behind, unsubscribe=True)
-    opened = message.open_message(
-        sent, email_.Content(text="Hello."), ContentStore(house.home.as_uri()), an_origin()
-    )
-    made = message_from_bytes(opened.whole or b"", policy=email.policy.SMTP)
+    made = await written(sent, house)
     assert made["List-Unsubscribe"] == f"<{sent.unsubscribe_url}>"
     assert made["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
@@ -109,3 +138,10 @@ def test_a_base_of_links_that_is_none_is_said_at_the_start(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://localhost:8081", "https://a.example/mail/", "http://[::1]:80"])
 def test_a_base_of_links_may_have_a_port_and_a_path(url: str) -> None:
     assert unsubscribing.base_problem(url) is None
+
+
+async def test_an_item_of_a_batch_with_several_recipients_is_refused_alike(door: Door) -> None:
+    emails = [GOOD | {"unsubscribe": True, "to": to} for to in (BOTH[0], BOTH)]
+    refused = await door.ask("POST", "/emails/batch", {"emails": emails})
+    assert refused.status == 400, refused.body
+    assert any(path.endswith("[1].unsubscribe") for path in refused.paths), refused.paths
