@@ -17,7 +17,7 @@ from shared.events.email import Email
 LEAST: Final = 64 * 1024
 SMALL: Final = 256 * 1024
 SHARE: Final = 32 * 1024 * 1024  # of each: 64 MiB together
-OF_AN_ACCOUNT: Final = SHARE // 8
+OF_AN_ACCOUNT: Final = SHARE // 6  # so that an account's ten connections, the default, all stream at once
 # What one file on its way takes: a piece from the store, its base64, and what the kernel has not taken yet.
 _STREAM: Final = 512 * 1024
 _OF_ITS_SIZE: Final = 1.4

@@ -165,3 +165,8 @@ async def test_a_message_with_files_costs_no_more_than_a_stream_and_no_more_than
     assert budget.cost(LEAST) < 8 * 1024
     assert budget.SMALL < budget.cost(with_files(50 << 20, 50 << 20)) < 1024 * 1024
     assert budget.cost(with_files(1000)) < budget.cost(LEAST) + 2000
+
+
+def test_ten_connections_the_default_may_all_stream_at_once_and_five_accounts_do_not_fill_a_share() -> None:
+    assert 10 * budget.cost(LARGE) <= budget.OF_AN_ACCOUNT
+    assert 5 * budget.OF_AN_ACCOUNT + budget.cost(LARGE) <= budget.SHARE
