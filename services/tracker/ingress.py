@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd import smtp
+from aiosmtpd.smtp import SMTP, Envelope
 
 from services.tracker import mime
 from services.tracker.inbound import LOOP, Inbound, Result
+from services.tracker.ingress_sessions import Doorway, LmtpSession, Session
 from shared.runtime import postgres
 from shared.runtime.content import ContentUnavailable
 from shared.runtime.log import BrokerUnavailable
@@ -22,8 +23,6 @@ from shared.runtime.publisher import Unconfirmed
 logger = structlog.get_logger(__name__)
 MAX_RECIPIENTS: Final = 100
 AT_ONCE: Final = 32
-# Reports hand on lines that no server should have let through; refusing the report would help nobody.
-MAX_LINE: Final = 256 * 1024
 OUR_TROUBLES: Final = (ContentUnavailable, BrokerUnavailable, Unconfirmed, *postgres.UNAVAILABLE)
 
 
@@ -35,7 +34,7 @@ class Handler:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+        self, _server: SMTP, _session: smtp.Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Take what is for us, and nothing else: we are no relay."""
         if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
@@ -45,7 +44,7 @@ class Handler:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: smtp.Session, envelope: Envelope) -> str:  # noqa: N802
         """Answer 250 when everything the message tells is in the log."""
         raw = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         try:
@@ -69,16 +68,11 @@ def told(result: Result) -> str:
     return f"250 2.0.0 taken as {result.kind}; said {names}{about}"
 
 
-class _Smtp(SMTP):
-    line_length_limit = MAX_LINE
-
-
-class _Lmtp(LMTP):
-    line_length_limit = MAX_LINE
-
-
-async def serve(handler: Handler, host: str, port: int, protocol: str) -> asyncio.Server:
+async def serve(
+    handler: Handler, host: str, port: int, protocol: str, doorway: Doorway | None = None
+) -> asyncio.Server:
     """Listen; the server's `close` ends it."""
+    doorway = doorway or Doorway()
     options: dict[str, Any] = {
         "data_size_limit": mime.MAX_BYTES,
         "enable_SMTPUTF8": True,
@@ -87,5 +81,5 @@ async def serve(handler: Handler, host: str, port: int, protocol: str) -> asynci
         "decode_data": False,
     }
     loop = asyncio.get_running_loop()
-    make = _Lmtp if protocol == "lmtp" else _Smtp
-    return await loop.create_server(lambda: make(handler, loop=loop, **options), host, port)
+    make = LmtpSession if protocol == "lmtp" else Session
+    return await loop.create_server(lambda: make(doorway, handler, loop=loop, **options), host, port)

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from deploy.local.ports import LOOPBACK
-from services.tracker import ingress
+from services.tracker import ingress, ingress_sessions
 from services.tracker.inbound import LOOP, Result
+from services.tracker.ingress_sessions import Doorway
 from shared.runtime.content import ContentUnavailable
+from tests.controls.eventually import eventually
 
 OURS = "bounce+1@ours.test"
 
@@ -36,6 +38,17 @@ class Door(NamedTuple):
     taker: Taker
     port: int
     protocol: str
+    doorway: Doorway
+
+    async def lines(self, *said: bytes, until: int) -> list[bytes]:
+        """Say these lines at once; return so many lines of what is answered, fewer where the server hangs up."""
+        reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
+        try:
+            writer.write(b"".join(line + b"\r\n" for line in said))
+            async with asyncio.timeout(10):
+                return [line for _ in range(until) if (line := await reader.readline())]
+        finally:
+            writer.close()
 
     async def knock(self, letter: bytes, *to: str) -> Any:
         """Send a message; return the refused recipients, or the exception."""
@@ -55,8 +68,9 @@ class Door(NamedTuple):
 async def door(request: pytest.FixtureRequest) -> AsyncIterator[Door]:
     taker: Any = Taker()
     handler = ingress.Handler(taker, lambda address: address.endswith("@ours.test"))
-    server = await ingress.serve(handler, LOOPBACK, 0, request.param)
-    yield Door(taker, server.sockets[0].getsockname()[1], request.param)
+    doorway = Doorway(at_most=4, room=400_000)
+    server = await ingress.serve(handler, LOOPBACK, 0, request.param, doorway)
+    yield Door(taker, server.sockets[0].getsockname()[1], request.param, doorway)
     server.close()
     await server.wait_closed()
 
@@ -87,3 +101,71 @@ async def test_a_loop_is_refused_for_good(door: Door) -> None:
     refused = await door.knock(b"Subject: x\r\n\r\n", OURS)
     assert isinstance(refused, smtplib.SMTPDataError)
     assert refused.smtp_code == 554
+
+
+OTHER = b"bounce+2@ours.test"
+WITHOUT_LETTER = (b"MAIL FROM:<>", b"RCPT TO:<bounce+1@ours.test>", b"RCPT TO:<%s>" % OTHER)
+
+
+@pytest.mark.parametrize(
+    ("letter", "trouble", "code"),
+    [
+        (b"Subject: x", None, b"250"),
+        (b"Subject: x", ContentUnavailable("full"), b"451"),
+        (b"a" * 300_000, None, b"500"),
+    ],
+)
+async def test_lmtp_answers_once_for_each_recipient_and_smtp_once_for_all(
+    door: Door, letter: bytes, trouble: Exception | None, code: bytes
+) -> None:
+    if trouble is not None:
+        door.taker.answer = trouble
+    hello = b"LHLO me" if door.protocol == "lmtp" else b"HELO me"
+    said = (hello, *WITHOUT_LETTER, b"RCPT TO:<else@where.test>", b"DATA", letter, b".", b"NOOP", b"QUIT")
+    answers = await door.lines(*said, until=99)
+    data = next(place for place, line in enumerate(answers) if line.startswith(b"354"))
+    after = [line[:3] for line in answers[data + 1 :]]
+    assert after == [code] * (2 if door.protocol == "lmtp" else 1) + [b"250", b"221"]
+
+
+async def test_one_connection_too_many_is_told_to_come_again_and_room_is_made(door: Door) -> None:
+    held = [await asyncio.open_connection(LOOPBACK, door.port) for _ in range(4)]
+    for reader, _ in held:
+        assert (await reader.readline()).startswith(b"220")
+    assert [line[:3] for line in await door.lines(until=2)] == [b"421"]
+    for _, writer in held:
+        writer.close()
+
+    async def room() -> bool:
+        return [line[:3] for line in await door.lines(until=1)] == [b"220"]
+
+    await eventually(room)
+
+
+async def test_messages_have_so_much_room_together_and_no_more(door: Door) -> None:
+    hello = b"LHLO me" if door.protocol == "lmtp" else b"HELO me"
+    begun = [await asyncio.open_connection(LOOPBACK, door.port) for _ in range(2)]
+    for _, writer in begun:
+        writer.write(b"\r\n".join((hello, *WITHOUT_LETTER, b"DATA", b"")))
+    for reader, _ in begun:
+        while not (await reader.readline()).startswith(b"354"):
+            pass
+    begun[0][1].write(b"x" * 999 + b"\r\n" + (b"y" * 998 + b"\r\n") * 250)
+    await eventually(lambda: door.doorway.held > 200_000)
+    answers = await door.lines(hello, *WITHOUT_LETTER, b"DATA", b"QUIT", until=99)
+    assert [line[:3] for line in answers[-2:]] == [b"452", b"221"]
+    begun[1][1].write((b"y" * 998 + b"\r\n") * 250)
+    assert (await begun[1][0].readline()).startswith(b"421")
+    begun[0][1].write(b".\r\n")
+    assert (await begun[0][0].readline()).startswith(b"250")
+    for _, writer in begun:
+        writer.close()
+    await eventually(lambda: door.doorway.held == 0)
+    assert await door.knock(b"Subject: x\r\n\r\n", OURS) == {}
+
+
+async def test_a_session_that_says_nothing_ends(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ingress_sessions.WITHIN <= 60
+    monkeypatch.setattr(ingress_sessions, "WITHIN", 0.2)
+    answers = await door.lines(until=9)
+    assert [line[:3] for line in answers] == [b"220"]

@@ -1,0 +1,102 @@
+"""The sessions of the inbound door: how many there may be, how long, and what they hold of messages together.
+
+Whoever is one too many hears 421 or 452 and comes again: a full memory would answer nobody. LMTP answers once for
+each recipient (RFC 2033 4.2).
+"""
+
+import asyncio
+from typing import Any, AnyStr, Final
+
+from aiosmtpd.lmtp import LMTP
+from aiosmtpd.smtp import SMTP, syntax
+
+AT_MOST: Final = 64
+WITHIN: Final = 60.0  # seconds without a command; a message has to come in them, too
+ROOM: Final = 96 * 1024 * 1024  # bytes of messages, of all sessions together
+# Reports hand on lines that no server should have let through; refusing the report would help nobody.
+MAX_LINE: Final = 256 * 1024
+_MANY: Final = b"421 4.3.2 too many connections; try again\r\n"
+_FULL: Final = b"421 4.3.1 too much mail at once; try again\r\n"
+
+
+class Doorway:
+    """What the sessions of one listener share. `held` is in bytes; new messages begin while half the room is free."""
+
+    def __init__(self, at_most: int = AT_MOST, room: int = ROOM) -> None:
+        self.at_most, self.room = at_most, room
+        self.inside: set[asyncio.BaseProtocol] = set()
+        self.held = 0
+
+
+class Session(SMTP):
+    """One connection, counted from its first moment to its last."""
+
+    line_length_limit = MAX_LINE
+
+    def __init__(self, doorway: Doorway, handler: object, **options: Any) -> None:
+        super().__init__(handler, timeout=WITHIN, **options)
+        self._doorway = doorway
+        self._reading = False
+        self._held = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or say that there is no room."""
+        if len(self._doorway.inside) >= self._doorway.at_most:
+            assert isinstance(transport, asyncio.WriteTransport)
+            transport.write(_MANY)
+            transport.close()
+            return
+        self._doorway.inside.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Make room."""
+        if self in self._doorway.inside:
+            self._doorway.inside.discard(self)
+            super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a message; all messages together have so much room and no more."""
+        if self._reading:
+            self._held += len(data)
+            self._doorway.held += len(data)
+            if self._doorway.held > self._doorway.room and isinstance(self.transport, asyncio.WriteTransport):
+                self.transport.write(_FULL)
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
+        """Read a message and answer it; what it takes is counted until then."""
+        if 2 * self._doorway.held > self._doorway.room:
+            await self.push("452 4.3.1 too much mail at once; try again")
+            return
+        self._reading = True
+        try:
+            await super().smtp_DATA(arg)
+        finally:
+            self._reading = False
+            self._doorway.held -= self._held
+            self._held = 0
+
+
+class LmtpSession(Session, LMTP):
+    """The same by LMTP: what comes after the message is said once for each recipient."""
+
+    _answers = 1
+
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
+        """Answer for each recipient that was taken, whatever there is to answer."""
+        try:
+            await super().smtp_DATA(arg)
+        finally:
+            self._answers = 1
+
+    async def push(self, status: AnyStr) -> None:
+        """Say it, as often as it is waited for."""
+        for _ in range(self._answers):
+            await super().push(status)
+        if isinstance(status, str) and status.startswith("354"):
+            self._answers = len(self.envelope.rcpt_tos)
