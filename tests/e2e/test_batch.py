@@ -45,6 +45,7 @@ async def test_a_thousand_personalised_emails_of_one_call_arrive_each_right(worl
         "subject": "Order {{ order.number }} for {{ name }}",
         "text": TEXT,
         "html": HTML,
+        "tracking": {"opens": False, "clicks": False},
         "variables": {"mark": "!"},
         "recipients": [
             {"to": f"user{number}@world.test", "variables": {"name": name, "order": {"number": number}}}
