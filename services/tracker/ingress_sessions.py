@@ -5,7 +5,7 @@ each recipient (RFC 2033 4.2).
 """
 
 import asyncio
-from typing import Any, AnyStr, Final
+from typing import Any, Final
 
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, syntax
@@ -94,9 +94,9 @@ class LmtpSession(Session, LMTP):
         finally:
             self._answers = 1
 
-    async def push(self, status: AnyStr) -> None:
+    async def push(self, status: Any) -> None:
         """Say it, as often as it is waited for."""
         for _ in range(self._answers):
             await super().push(status)
-        if isinstance(status, str) and status.startswith("354"):
+        if isinstance(status, str) and status.startswith("354") and self.envelope:
             self._answers = len(self.envelope.rcpt_tos)
