@@ -34,7 +34,7 @@ INBOUND: Final = Counter(
     ["kind", "fate"],
 )
 SIGNALS: Final = signals.recognisers()
-LARGE: Final = 64 * 1024
+LARGE: Final = 8 * 1024  # bytes from which others need not wait while a message is worked on
 WITHIN: Final = 30.0
 MAX_HOPS: Final = 50  # RFC 5321 6.3; what went through more servers goes round
 LOOP: Final = "loop"
@@ -83,7 +83,8 @@ class Inbound:
         Raises: ContentUnavailable, BrokerUnavailable, Unconfirmed, postgres.UNAVAILABLE: then it has to come again.
         """
         at = at or datetime.now(UTC)
-        message, telling = await asyncio.to_thread(read, raw) if len(raw) > LARGE else read(raw)
+        is_large = len(raw) > LARGE
+        message, telling = await asyncio.to_thread(read, raw) if is_large else read(raw)
         if len(message.all("received")) > MAX_HOPS:
             INBOUND.labels(LOOP, "ignored").inc()
             logger.warning("mail_loop", kind=telling.kind, subject=message.field("subject")[:200])
@@ -96,7 +97,8 @@ class Inbound:
             await self._store.put(key, raw)
         said: tuple[Said, ...] = ()
         if found is not None and place is not None:
-            said = tuple(telling.said(Case(place[1], found.proof, at, key)))
+            case = Case(place[1], found.proof, at, key)
+            said = tuple(await asyncio.to_thread(telling.said, case) if is_large else telling.said(case))
             for number, one in enumerate(said):
                 await self._say(place[0], found.email_id, f"{digest}{number}", one)
         fate = "said" if said else "fits no recipient" if place else "names no email of ours"
