@@ -34,9 +34,6 @@ async def opened(wanted: Settings, stack: AsyncExitStack) -> Services:
     if problem := unsubscribing.base_problem(wanted.tracker_url):
         raise settings.SettingsError(f"SENDLOG_TRACKER_URL: {problem}")
     ring = keyring.load(Path(wanted.keyring))
-    tokens = Tokens(ring)
-    if not handles.fit(tokens):
-        logger.warning("key_id_too_long", key_id=tokens.current, cost=handles.COST)
     client = await log.connect(wanted.nats_url, "gateway")
     stack.push_async_callback(client.close)
     emails = log.Log(client)
@@ -76,10 +73,17 @@ async def opened(wanted: Settings, stack: AsyncExitStack) -> Services:
         imports=imports,
         content=content,
         keyring=ring,
-        tokens=tokens,
+        tokens=_tokens(ring),
         allowed=_networks(wanted.allow_networks),
         nameservers=_nameservers(wanted.dns_servers),
     )
+
+
+def _tokens(ring: keyring.Keyring) -> Tokens:
+    tokens = Tokens(ring)
+    if not handles.fit(tokens):
+        logger.warning("key_id_too_long", key_id=tokens.current, cost=handles.COST)
+    return tokens
 
 
 def _networks(text: str) -> outgoing.Networks:
