@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 Interval: TypeAlias = Literal["hour", "day", "week"]
 QUARTER: Final = timedelta(minutes=15)
-MAX_POINTS: Final = 400
+MAX_POINTS: Final = 800  # a month of hours, and a little
 _LENGTH: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

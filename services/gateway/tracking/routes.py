@@ -14,7 +14,7 @@ person; those by machines are counted apart. `unique` counts emails to which it 
 did; a click by a person is an opening. `rates` are, of the emails sent in the period, the parts that were \
 delivered (as far as servers report it), bounced, opened, clicked, read, replied to, complained about and \
 unsubscribed from in it; `click_to_open` is the clicked part of the opened ones. The series has every interval that \
-lies in the period, at most 400, in the time zone's own hours, days and weeks (from Monday on); `at` is when one \
+lies in the period, at most 800, in the time zone's own hours, days and weeks (from Monday on); `at` is when one \
 begins. Nothing is sampled or estimated; `projected_at` says up to which moment it is complete."""
 _EXPORT = """\
 Everything that came back, oldest first and without a limit, as it is at one moment: each line as \

@@ -30,6 +30,10 @@ def test_thirty_days_by_day_until_now_is_what_is_told_unasked() -> None:
     assert found.starts[0] == datetime(2026, 10, 25, tzinfo=UTC)
 
 
+def test_the_period_that_is_told_unasked_has_room_for_its_hours() -> None:
+    assert len(period(interval="hour", timezone="Europe/Berlin").starts) == 721
+
+
 def test_an_end_alone_is_thirty_days_after_its_beginning() -> None:
     assert period(to="2020-03-31T00:00:00Z").begin == datetime(2020, 3, 1, tzinfo=UTC)
 
@@ -44,7 +48,7 @@ def test_an_end_alone_is_thirty_days_after_its_beginning() -> None:
         ({"from_": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, ["$.to"]),
         ({"from_": "2026-11-02T00:00:00Z", "to": "2026-11-02T00:00:00Z"}, ["$.to"]),
         ({"from_": "2026-12-02T00:00:00Z"}, ["$.from"]),
-        ({"interval": "hour"}, ["$.interval"]),
+        ({"from_": "2026-10-20T00:00:00Z", "interval": "hour"}, ["$.interval"]),
         ({"from_": "2020-01-01T00:00:00Z"}, ["$.interval"]),
         ({"from_": "1970-01-01T00:00:00Z", "interval": "week"}, ["$.interval"]),
         ({"timezone": "Mars/Olympus"}, ["$.timezone"]),
