@@ -85,9 +85,11 @@ _ANSWER: Final = re.compile(
 
 def is_report(message: mime.Part, words: str) -> bool:
     """Say whether this is a report without fields: who says it, and that it says so."""
+    subject = message.field("subject")
+    if rfc3834.is_subject(subject) and not is_from_system(message):
+        return False
     if message.field("x-failed-recipients") or _is_by_kind(message):
         return True
-    subject = message.field("subject")
     if _answers(message, subject) and not is_from_daemon(message):
         return False
     by_subject = bool(_SUBJECT.search(subject))
@@ -101,6 +103,11 @@ def is_report(message: mime.Part, words: str) -> bool:
 def is_from_daemon(message: mime.Part) -> bool:
     """Say whether its author has a name that only mail systems have."""
     return bool(_DAEMON.search(f"{message.field('from')} {message.field('sender')}"))
+
+
+def is_from_system(message: mime.Part) -> bool:
+    """Say whether its author is a mail system by name, so that its words alone may be believed."""
+    return is_from_daemon(message) or bool(REPORTER.search(message.field("from")))
 
 
 def action(message: mime.Part, words: str) -> str:

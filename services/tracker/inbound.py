@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from services.tracker import mime, signals
 from services.tracker.addressing import Finder, Found
 from services.tracker.evidence import Case, Said, Telling
-from services.tracker.signals import unsubscribe
+from services.tracker.signals import complaint, unsubscribe
 from shared.events import fold
 from shared.events.base import EmailId, EventId, WorkspaceId
 from shared.events.email import Email
@@ -112,6 +112,8 @@ class Inbound:
         """Return the email that the strongest handle in the message leads to."""
         if isinstance(telling, unsubscribe.Telling):
             return self._finder.by_unsubscribe_address(message, envelope)
+        if isinstance(telling, complaint.Telling):  # comes to one address for all that a sender sends
+            envelope = (*envelope, *telling.mail_from)
         return (
             self._finder.by_address(message, envelope)
             or self._finder.by_envid(telling.envid)

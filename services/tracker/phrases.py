@@ -132,6 +132,12 @@ SOMETHING_ELSE: Final = re.compile(
 ASLEEP: Final = re.compile(
     r"disabled|deactivated|inactive|not active|suspend|\bfrozen\b|\blocked\b|over due|discontinued"
 )
+# An account that is there, or a question nobody answered: the same holds for these.
+NOT_GONE: Final = re.compile(
+    r"subscri|\bin (?:the )?(?:from|sender|reply-to)\b|\bon hold\b|\bldap\b|look-?up (?:has )?(?:fail|error|problem)"
+    r"|(?:fail\w{0,4}|error) (?:in|during|of) (?:\w{1,20} )?look-?up|\blimit(?!ed\b)|\bvacation\b|\bforward(?:ed|ing)\b|unverified|not (?:yet )?verified"
+    r"|over (?:its |the |their )?(?:size|storage|allocation)|\bmoderat"
+)
 # A server that took the recipient and refuses the message speaks of the message, whatever its words and code.
 AFTER_DATA: Final = re.compile(
     r"(?:after|to|at|of|following) (?:the )?end[- ]of[- ](?:the )?(?:data|message|mail)\b|\bend of data\b"

@@ -38,12 +38,17 @@ _HELP: Final = re.compile(
 
 def recipients(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[str]:
     """Return whom the report is about, as well as it can be told; empty where it names nobody."""
-    failed = returned.addresses(message.field("x-failed-recipients"))
     return (
-        failed
-        or _candidates(message, words, returned_to)
+        named(message, words, returned_to)
         or list(dict.fromkeys(returned_to))
         or _candidates(message, message.field("subject"), ())
+    )
+
+
+def named(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[str]:
+    """Return whom the reporter itself names, in a field or in its words."""
+    return returned.addresses(message.field("x-failed-recipients")) or _candidates(
+        message, words, returned_to
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from services.tracker import announcing, mime, paragraphs, prose, returned, rfc3464, ses, verdict
+from services.tracker import announcing, doubts, mime, paragraphs, prose, returned, rfc3464, ses, verdict
 
 MAX_RECIPIENTS: Final = 100
 _BY_CLASS: Final = {"2": "delivered", "4": "delayed"}
@@ -16,16 +16,25 @@ _RANK: Final = ("soft", "unknown", "hard", "delivered", "relayed", "expanded", "
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was reported of one recipient; `action` is RFC 3464's word, empty in a report without fields."""
+    """What was reported of one recipient; `action` is RFC 3464's word, empty in a report without fields.
+
+    `named` is the recipient as the report itself names it, empty where the name is only inferred or something
+    in the report speaks against taking it at its word.
+    """
 
     recipient: str
     original: str
     action: str
     verdict: verdict.Verdict
+    named: str = ""
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One delivery report, with what it lets us recognise our email by. `is_standard`: it had RFC 3464's fields."""
+    """One delivery report, with what it lets us recognise our email by.
+
+    `is_standard`: it had RFC 3464's fields. `in_words`: they stood in no part of their own, if there were any.
+    `authors` are those who say it.
+    """
 
     is_standard: bool
     findings: tuple[Finding, ...]
@@ -33,6 +42,8 @@ class Report(msgspec.Struct, frozen=True):
     reporting_mta: str = ""
     message_ids: tuple[str, ...] = ()
     returned_to: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    in_words: bool = False
 
 
 def recognise(message: mime.Part) -> Report | None:
@@ -48,19 +59,52 @@ def recognise(message: mime.Part) -> Report | None:
     )[:MAX_RECIPIENTS]
     status = rfc3464.find(message)
     if status is None and (notification := ses.find(message)):
-        status, message_ids = notification.status, notification.message_ids
+        is_outer = any(ses.find(part) for part in returned.outer(message) if not part.parts)
+        status = msgspec.structs.replace(notification.status, is_outer=is_outer)
+        message_ids = notification.message_ids
+    authors = authors_of(message)
+    if status is not None:
+        findings = _by_status(message, words, status, returned_to)
+        return Report(True, findings, status.envid, status.reporting_mta, message_ids, returned_to, authors)
+    # A mail system that writes a receipt (Sieve's reject, RFC 5429) reports in its words.
+    if returned.is_receipt(message) and not announcing.is_from_system(message):
+        return None
+    if not announcing.is_report(message, words):
+        return None
+    status = rfc3464.in_text(words)
     if status is None:
-        if not announcing.is_report(message, words):
-            return None
-        status = rfc3464.in_text(words)
-    if status is None:
-        return Report(
-            False, _merged(_by_words(message, words, returned_to)), "", "", message_ids, returned_to
-        )
+        findings = _merged(_by_words(message, words, returned_to))
+    else:
+        trusted = announcing.is_from_system(message)
+        findings = _by_status(message, words, msgspec.structs.replace(status, is_outer=trusted), returned_to)
+    if _is_its_own_subject(findings, authors):
+        return None
+    envid, reporting_mta = (status.envid, status.reporting_mta) if status else ("", "")
+    return Report(
+        status is not None, findings, envid, reporting_mta, message_ids, returned_to, authors, in_words=True
+    )
+
+
+def authors_of(message: mime.Part) -> tuple[str, ...]:
+    """Return the addresses that a message says it is from."""
+    values = (value for name in ("from", "sender", "return-path") for value in message.all(name))
+    return tuple(dict.fromkeys(found for value in values for found in returned.addresses(value)))
+
+
+def _is_its_own_subject(findings: tuple[Finding, ...], authors: tuple[str, ...]) -> bool:
+    """Say whether somebody who writes is the one said not to be there: an answer, and no report."""
+    said_by = {one.lower() for one in authors}
+    return any({one.recipient.lower(), one.original.lower()} & said_by for one in findings)
+
+
+def _by_status(
+    message: mime.Part, words: str, status: rfc3464.Status, returned_to: tuple[str, ...]
+) -> tuple[Finding, ...]:
     named = _named(message, words, returned_to) if len(status.recipients) == 1 else None
-    said = paragraphs.Paragraphs(words)
-    findings = [_by_fields(one, words, said, status, named) for one in status.recipients[:MAX_RECIPIENTS]]
-    return Report(True, _merged(findings), status.envid, status.reporting_mta, message_ids, returned_to)
+    said, against = paragraphs.Paragraphs(words), doubts.Doubts(words)
+    return _merged(
+        [_by_fields(one, words, said, against, status, named) for one in status.recipients[:MAX_RECIPIENTS]]
+    )
 
 
 def _named(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> str | None:
@@ -83,6 +127,7 @@ def _by_fields(
     one: rfc3464.Recipient,
     words: str,
     said: paragraphs.Paragraphs,
+    against: doubts.Doubts,
     status: rfc3464.Status,
     named: str | None,
 ) -> Finding:
@@ -100,24 +145,28 @@ def _by_fields(
     beside = said.about((one.final, one.original), alone, others)
     action = one.action if one.action in rfc3464.ACTIONS else _BY_CLASS.get(one.status[:1], "failed")
     judged = verdict.judge(action, one.status, beside, one.diagnostic, words if alone else "")
-    return Finding(one.final or address, address, action, judged)
+    is_doubtful = (
+        not status.is_outer
+        or doubts.of_fields(one, status.recipients)
+        or against.of_words(one.final, one.diagnostic or beside)
+    )
+    return Finding(one.final or address, address, action, judged, "" if is_doubtful else one.final)
 
 
 def _by_words(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[Finding]:
     recipients = prose.recipients(message, words, returned_to)[:MAX_RECIPIENTS] or [""]
     action = announcing.action(message, words)
+    by_reporter = prose.named(message, words, returned_to)
     named = frozenset(one.lower() for one in recipients)
+    trusted = announcing.is_from_system(message)
     alone = len(recipients) == 1
-    beside = paragraphs.Paragraphs(words)
+    beside, against = paragraphs.Paragraphs(words), doubts.Doubts(words)
     findings = []
     for one in recipients:
         about = beside.about((one,), alone, named - {one.lower()})
         said = verdict.judge(action, "", about, dialogue=words if alone else "")
-        if said.kind == "hard" and not said.code and not said.smtp_code and not _is_trusted(message):
-            said = msgspec.structs.replace(said, kind="soft")  # words alone, and not a mail system's
-        findings.append(Finding(one, one, "", said))
+        if said.kind == "hard" and not trusted:
+            said = msgspec.structs.replace(said, kind="soft")  # in words, and not a mail system's
+        is_sure = trusted and one in by_reporter and not against.of_words(one, about)
+        findings.append(Finding(one, one, "", said, one if is_sure else ""))
     return findings
-
-
-def _is_trusted(message: mime.Part) -> bool:
-    return announcing.is_from_daemon(message) or bool(announcing.REPORTER.search(message.field("from")))

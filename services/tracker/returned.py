@@ -5,6 +5,7 @@ is the reporter's word.
 """
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
@@ -17,6 +18,9 @@ ADDRESS: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{"
     r"|}~.\x80-\U0010ffff-]{1,64}@[A-Za-z0-9\x80-\U0010ffff-]{1,63}(?:\.[A-Za-z0-9\x80-\U0010ffff-]{1,63}){0,8}"
 )
+# "ann"@x.example is ann@x.example (RFC 5321 4.1.2).
+_QUOTED_LOCAL: Final = re.compile(r'"((?:[^"\\\s@]|\\[^\s@]){1,64})"@')
+_ENCLOSING: Final = ("message/rfc822", "message/global")
 # X.400 gateways write an address's type into it (RFC 2156); nobody's local part begins with it.
 _TYPED: Final = re.compile(r"^(?:SMTP|RFC-?822)[=:]")
 _CODE_BEGINS: Final = re.compile(r"<(style|script)\b")
@@ -72,8 +76,36 @@ _HEADER_SOON: Final = re.compile(
 
 def addresses(text: str) -> list[str]:
     """Return every address in the text once, in order, without its trailing full stop."""
-    found = (_TYPED.sub("", one.rstrip(".")) for one in ADDRESS.findall(text[: mime.MAX_TEXT]))
+    plain = unquoted(text[: mime.MAX_TEXT])
+    found = (_TYPED.sub("", one.rstrip(".")) for one in ADDRESS.findall(plain))
     return list(dict.fromkeys(one.lstrip("'`") for one in found))
+
+
+def unquoted(text: str) -> str:
+    """Return the text with the quotes taken off local parts that do not need them."""
+    return _QUOTED_LOCAL.sub(lambda found: found[1].replace("\\", "") + "@", text)
+
+
+def outer(message: mime.Part) -> Iterator[mime.Part]:
+    """Yield the message and its parts, but nothing of a message that is enclosed in it."""
+    yield message
+    if message.kind not in _ENCLOSING:
+        for part in message.parts:
+            yield from outer(part)
+
+
+def is_receipt(message: mime.Part) -> bool:
+    """Say whether the message is a disposition notification (RFC 8098)."""
+    return any(part.kind.endswith("disposition-notification") for part in outer(message))
+
+
+def outer_first(message: mime.Part) -> Iterator[mime.Part]:
+    """Yield every part, those of enclosed messages last; what a receipt (RFC 8098) gives back is not its word."""
+    own = list(outer(message))
+    yield from own
+    if not is_receipt(message):
+        seen = {id(part) for part in own}
+        yield from (part for part in message.walk() if id(part) not in seen)
 
 
 def words_of(message: mime.Part) -> tuple[str, str]:
@@ -135,10 +167,10 @@ def _without_code(html: str) -> str:
 
 def header_of(message: mime.Part, tail: str) -> list[tuple[str, str]]:
     """Return the header fields of the message that came back, wherever the reporter put them."""
-    for part in message.walk():
+    for part in outer_first(message):
         if part is message:
             continue
-        if part.kind in ("message/rfc822", "message/global") and part.parts:
+        if part.kind in _ENCLOSING and part.parts:
             return list(part.parts[0].fields)
         if part.kind in ("text/rfc822-headers", "message/rfc822-headers", "message/global-headers"):
             return list(mime.fields_of(part.text()))

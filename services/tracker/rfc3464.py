@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from services.tracker import mime
+from services.tracker import mime, returned
 
 KINDS: Final = ("message/delivery-status", "message/global-delivery-status")
 _UTF8: Final = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
@@ -26,7 +26,10 @@ ACTIONS: Final = frozenset({"failed", "delayed", "delivered", "relayed", "expand
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """One recipient's group of fields. Addresses as they were given, without their type."""
+    """One recipient's group of fields. Addresses as they were given, without their type.
+
+    `actual` is whom a forwarding system says it handed the message to, where it says so (X-Actual-Recipient).
+    """
 
     final: str
     original: str
@@ -34,23 +37,29 @@ class Recipient(msgspec.Struct, frozen=True):
     status: str
     diagnostic: str
     remote_mta: str
+    actual: str = ""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The whole notification. `envid` is decoded from xtext (RFC 3461 4)."""
+    """The whole notification. `envid` is decoded from xtext (RFC 3461 4).
+
+    `is_outer`: the message itself says it, and not one that is enclosed in it.
+    """
 
     envid: str
     reporting_mta: str
     recipients: tuple[Recipient, ...]
+    is_outer: bool = True
 
 
 def find(message: mime.Part) -> Status | None:
     """Return the message's delivery status, or None when no part is one."""
-    for part in message.walk():
+    outer = {id(part) for part in returned.outer(message)}
+    for part in returned.outer_first(message):
         if part.kind in KINDS:
             status = read(part.text())
             if status.recipients:
-                return status
+                return msgspec.structs.replace(status, is_outer=id(part) in outer)
     return None
 
 
@@ -107,6 +116,7 @@ def _recipient(fields: dict[str, str]) -> Recipient:
         status=status[1] if status else "",
         diagnostic=after_type(fields.get("diagnostic-code", "")),
         remote_mta=after_type(fields.get("remote-mta", "")),
+        actual=address(fields.get("x-actual-recipient", "")),
     )
 
 
@@ -123,7 +133,7 @@ def address(value: str) -> str:
         rest = _PRINTABLE.sub(lambda found: _SIGNS[found[1].lower()], x400[1])
     elif "+" in rest and kind.strip().lower() == "rfc822":
         rest = rest.replace("+2B", "+").replace("+3D", "=") if _XTEXT.search(rest) else rest
-    return rest[:320]
+    return returned.unquoted(rest)[:320]
 
 
 def after_type(value: str) -> str:

@@ -4,23 +4,27 @@ from typing import Final
 
 import msgspec
 
-from services.tracker import mime, rfc3464, ses
+from services.tracker import mime, returned, rfc3464, ses
 
-# What these say of a message is not that its recipient complained.
-_NO_COMPLAINT: Final = frozenset({"not-spam", "auth-failure", "dkim"})
+# What says that its recipient wants no more of it; fraud, virus and other are said by filters and brands as well.
+_COMPLAINTS: Final = frozenset({"abuse", "opt-out", "opt-out-list"})
 
 
 class Complaint(msgspec.Struct, frozen=True):
-    """One report. `recipients` are the original ones where the provider did not hide them."""
+    """One report. `recipients` are the original ones where the provider did not hide them.
+
+    `mail_from` is the envelope sender of the message complained of, where the report says it.
+    """
 
     feedback_type: str
     recipients: tuple[str, ...]
     is_complaint: bool
+    mail_from: str = ""
 
 
 def find(message: mime.Part) -> Complaint | None:
     """Return the report in the message, or None when it is none. Never raises."""
-    for part in message.walk():
+    for part in returned.outer_first(message):
         if part.kind == "message/feedback-report":
             fields = mime.fields_of(part.text())
             kind = next((value.strip().lower() for name, value in fields if name == "feedback-type"), "abuse")
@@ -29,11 +33,17 @@ def find(message: mime.Part) -> Complaint | None:
                 for name, value in fields
                 if name in ("original-rcpt-to", "removal-recipient")
             ]
-            return Complaint(kind[:40], tuple(one for one in named if "@" in one), kind not in _NO_COMPLAINT)
+            mail_from = next((value for name, value in fields if name == "original-mail-from"), "")
+            return Complaint(
+                kind[:40],
+                tuple(one for one in named if "@" in one),
+                kind in _COMPLAINTS,
+                rfc3464.address(mail_from),
+            )
     notification = ses.find(message)
     if notification is not None and notification.complained:
         kind = notification.feedback_type.lower()
-        return Complaint(kind[:40], notification.complained, kind not in _NO_COMPLAINT)
+        return Complaint(kind[:40], notification.complained, kind in _COMPLAINTS)
     # Outlook.com's programme sends the message back with a field of its own instead of a report part.
     hidden = [value for part in message.walk() for value in part.all("x-hmxmroriginalrecipient")]
     if hidden and "staff@hotmail.com" in message.field("from").lower():

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from services.tracker import mime, rfc3464
+from services.tracker import mime, returned, rfc3464
 
 _DISPOSITION: Final = re.compile(r"\s*[\w-]{1,40}/[\w-]{1,40}\s*;\s*([a-z-]{1,20})", re.IGNORECASE)
 
@@ -20,7 +20,7 @@ class Disposition(msgspec.Struct, frozen=True):
 
 def find(message: mime.Part) -> Disposition | None:
     """Return the notification in the message, or None when it is none. Never raises."""
-    for part in message.walk():
+    for part in returned.outer(message):
         if part.kind in ("message/disposition-notification", "message/global-disposition-notification"):
             fields = dict(reversed(mime.fields_of(part.text())))
             said = _DISPOSITION.match(fields.get("disposition", ""))

@@ -63,7 +63,10 @@ def _category(kind: Class, code: str | None, smtp_code: int, said: str) -> rfc34
     if kind == "hard":
         return "invalid_recipient"
     category = rfc3463.classify(smtp_code or _as_reply(code), code, said, "rcpt").category
-    if category == "invalid_recipient" and phrases.SOMETHING_ELSE.search(_said(said)):
+    plain = _said(said)
+    if category == "invalid_recipient" and (
+        phrases.SOMETHING_ELSE.search(plain) or phrases.NOT_GONE.search(plain)
+    ):
         return "policy"
     return category
 
@@ -104,6 +107,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         return True
     if (
         phrases.ASLEEP.search(said)
+        or phrases.NOT_GONE.search(said)
         or phrases.AT_DATA.search(said)
         or smtp_code not in (0, 550, 551, 553, 554)
     ):

@@ -81,14 +81,28 @@ def is_proven(code: int, enhanced: str | None, text: str) -> bool:
     """
     if not 500 <= code <= 599 or code in _NEVER:
         return False
-    said = _NAMES.sub(" ", " ".join(text[:_MAX_TEXT].lower().split()))
-    if _VETOES.search(said):
+    said = _plain(text)
+    if _speaks_of_something_else(said):
         return False
-    if any(other[:2] in ("4.", "5.") and other not in _PROVES for other in _OTHER_CODE.findall(said)[1:]):
-        return False  # the server behind the server said something else
     detail = enhanced or rfc3463.enhanced_code(text) or ""
     if detail in _PROVES:
         return True
     if detail == _NO_SUCH_HOST:
         return _UNKNOWN_HOST.search(said) is not None
     return detail in _SAYS_NOTHING and code in _BY_WORDS and _UNKNOWN_USER.search(said) is not None
+
+
+def speaks_of_something_else(text: str) -> bool:
+    """Say whether a refusal's words tell of anything but an address that nobody has, whatever its code says."""
+    return _speaks_of_something_else(_plain(text))
+
+
+def _speaks_of_something_else(said: str) -> bool:
+    if _VETOES.search(said):
+        return True
+    # The server behind the server may have said something else.
+    return any(other[:2] in ("4.", "5.") and other not in _PROVES for other in _OTHER_CODE.findall(said)[1:])
+
+
+def _plain(text: str) -> str:
+    return _NAMES.sub(" ", " ".join(text[:_MAX_TEXT].lower().split()))

@@ -1,4 +1,7 @@
-"""Complaints: the recipient called the email spam (RFC 5965). Whoever complained gets no more mail."""
+"""Complaints: the recipient called the email spam (RFC 5965). Whoever complained gets no more mail.
+
+Only where the signed envelope address proves that the email was ours: a Message-ID anyone can copy.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,7 +10,7 @@ import msgspec
 
 from services.tracker import mime, rfc5965
 from services.tracker.evidence import Case, Said, Suppress
-from services.tracker.returned import header_of
+from services.tracker.returned import addresses, header_of
 from shared.events import signal
 
 RANK: Final = 0
@@ -20,6 +23,7 @@ class Telling(msgspec.Struct, frozen=True):
     message_ids: Sequence[str] = ()
     kind: str = "complaint"
     envid: str = ""
+    mail_from: Sequence[str] = ()
 
     def said(self, case: Case) -> list[Said]:
         """Return the complaint of a recipient the email had; one that hides its name can only be the only one."""
@@ -34,7 +38,7 @@ class Telling(msgspec.Struct, frozen=True):
                 signal.Complained(
                     occurred_at=case.at, recipient=one, raw_key=case.raw_key, feedback_type=kind
                 ),
-                Suppress(one, "complaint", kind),
+                Suppress(one, "complaint", kind) if case.proof == "return path" else None,
             )
             for one in recipients
         ]
@@ -45,4 +49,13 @@ def recognise(message: mime.Part) -> Telling | None:
     found = rfc5965.find(message)
     if found is None:
         return None
-    return Telling(found, tuple(value for name, value in header_of(message, "") if name == "message-id"))
+    header = header_of(message, "")
+    return Telling(
+        found,
+        message_ids=tuple(value for name, value in header if name == "message-id"),
+        mail_from=tuple(
+            one
+            for value in [found.mail_from, *(value for name, value in header if name == "return-path")]
+            for one in addresses(value)
+        ),
+    )

@@ -1,7 +1,7 @@
 """Delivery reports: delivered, delayed, bounced (RFC 3464, RFC 6533, and what others write in words).
 
-A good address suppressed is the one unforgivable error: only a hard bounce at our signed return path, for a
-recipient the email really had, suppresses anything.
+A good address suppressed is the one unforgivable error: only a hard bounce at our signed return path, in which a
+mail system itself names a recipient the email really had, and that nothing speaks against, suppresses anything.
 """
 
 from collections.abc import Sequence
@@ -36,11 +36,16 @@ class Telling(msgspec.Struct, frozen=True):
 
     def said(self, case: Case) -> list[Said]:
         """Return one event for each recipient of ours that the report is about."""
+        authors = [one for named in self.report.authors if (one := case.recipient(named))]
+        if authors and self.report.in_words:
+            return []  # whoever was written to and writes back is there
         sayings = []
         for finding in self.report.findings:
             recipient = _recipient(case, finding)
-            if recipient is not None:
-                sayings.append(_said(case, finding, recipient, self.report.reporting_mta or None))
+            # Every recipient can read the Message-ID: enough for good news, not for calling somebody unknown.
+            if recipient is not None and (finding.verdict.kind not in _KINDS or case.proof != "message id"):
+                certain = not authors and _is_certain(case, self.report, finding, recipient)
+                sayings.append(_said(case, finding, recipient, self.report.reporting_mta or None, certain))
         return sayings
 
 
@@ -61,7 +66,20 @@ def _recipient(case: Case, finding: report.Finding) -> str | None:
     return case.only_recipient() if not finding.original and not finding.recipient else None
 
 
-def _said(case: Case, finding: report.Finding, recipient: str, reporting_mta: str | None) -> Said:
+def _is_certain(case: Case, said: report.Report, finding: report.Finding, recipient: str) -> bool:
+    """Say whether this is ground to suppress; all of it has to hold, and no original name counts."""
+    return (
+        finding.verdict.kind == "hard"
+        and case.proof == "return path"
+        and bool(finding.named)
+        and case.recipient(finding.named) == recipient
+        and (not said.in_words or case.only_recipient() is not None)
+    )
+
+
+def _said(
+    case: Case, finding: report.Finding, recipient: str, reporting_mta: str | None, certain: bool
+) -> Said:
     verdict = finding.verdict
     if verdict.kind in ("delivered", "relayed", "expanded"):
         return Said(
@@ -92,7 +110,6 @@ def _said(case: Case, finding: report.Finding, recipient: str, reporting_mta: st
         reporting_mta=reporting_mta,
     )
     detail = " ".join(filter(None, (verdict.code, verdict.text)))[:300]
-    certain = verdict.kind == "hard" and case.proof == "return path"
     return Said(bounced, Suppress(recipient, "bounce", detail) if certain else None)
 
 

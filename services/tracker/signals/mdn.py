@@ -7,7 +7,7 @@ import msgspec
 
 from services.tracker import mime, rfc8098
 from services.tracker.evidence import Case, Said
-from services.tracker.returned import header_of
+from services.tracker.returned import addresses, header_of
 from shared.events import signal
 
 RANK: Final = 20
@@ -18,6 +18,7 @@ class Telling(msgspec.Struct, frozen=True):
 
     disposition: rfc8098.Disposition
     returned: tuple[str, ...] = ()
+    author: str = ""
     kind: str = "mdn"
     envid: str = ""
 
@@ -36,7 +37,13 @@ class Telling(msgspec.Struct, frozen=True):
         recipient = case.recipient(named) if named else case.only_recipient()
         if recipient is None:
             return []
+        # Every recipient can read the Message-ID, so there only whoever writes has read.
+        if case.proof == "message id" and not (named and self._is_by(case, recipient)):
+            return []
         return [Said(signal.Read(occurred_at=case.at, recipient=recipient, raw_key=case.raw_key))]
+
+    def _is_by(self, case: Case, recipient: str) -> bool:
+        return bool(self.author) and case.recipient(self.author) == recipient
 
 
 def recognise(message: mime.Part) -> Telling | None:
@@ -45,4 +52,4 @@ def recognise(message: mime.Part) -> Telling | None:
     if found is None:
         return None
     returned = tuple(value for name, value in header_of(message, "") if name == "message-id")
-    return Telling(found, returned)
+    return Telling(found, returned, (addresses(message.field("from")) or [""])[0])

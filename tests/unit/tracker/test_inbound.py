@@ -205,12 +205,50 @@ async def test_a_receipt_for_another_message_is_none_for_the_one_it_carries_alon
     assert await door.told(item) == []
 
 
-async def test_a_bounce_proved_by_a_message_id_alone_suppresses_nobody(door: Door) -> None:
+async def test_a_bounce_proved_by_a_message_id_alone_is_kept_and_says_nothing(door: Door) -> None:
     item = await door.sent("ann@world.test")
     values = fields(item) | {"to": "hello@sendlog.test", "envid": ""}
     carried = f"--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: {values['message_id']}\n\n--b--"
-    await door.takes(DSN.format(**values).replace("--b--", carried))
+    result = await door.takes(DSN.format(**values).replace("--b--", carried))
+    assert (await door.told(item), await door.suppressed()) == ([], {})
+    assert await door.kept() == [result.raw_key]
+
+
+async def test_a_bounce_that_gives_our_envid_back_is_said_and_suppresses_nobody(door: Door) -> None:
+    item = await door.sent("ann@world.test")
+    await door.takes(DSN.format(**(fields(item) | {"to": "hello@sendlog.test"})))
     assert (await door.told(item), await door.suppressed()) == (["bounced"], {})
+
+
+@pytest.mark.parametrize("field", ["Original-Mail-From", "Return-Path"])
+async def test_a_complaint_proves_its_email_by_the_envelope_sender_it_gives_back(
+    door: Door, field: str
+) -> None:
+    item = await door.sent("ann@world.test")
+    values = fields(item) | {"message_id": "<lost@isp.test>", "to": "complaints@platform.test"}
+    place = "Feedback-Type: abuse\n" if field == "Original-Mail-From" else "Subject: Welcome\n"
+    letter = ARF.format(**values).replace(place, f"{place}{field}: <{fields(item)['to']}>\n")
+    await door.takes(letter)
+    assert (await door.told(item), await door.suppressed()) == (
+        ["complained"],
+        {"ann@world.test": "complaint"},
+    )
+
+
+async def test_a_complaint_known_by_a_message_id_alone_suppresses_nobody(door: Door) -> None:
+    item = await door.sent("ann@world.test")
+    await door.takes(ARF.format(**(fields(item) | {"to": "complaints@platform.test"})))
+    assert (await door.told(item), await door.suppressed()) == (["complained"], {})
+
+
+@pytest.mark.parametrize(("author", "told"), [("ann@world.test", ["read"]), ("bob@world.test", [])])
+async def test_a_receipt_known_by_a_message_id_alone_is_its_authors(
+    door: Door, author: str, told: list[str]
+) -> None:
+    item = await door.sent("ann@world.test", "bob@world.test")
+    letter = MDN.format(**(fields(item) | {"to": "hello@sendlog.test"}))
+    await door.takes(letter.replace("From: ann@world.test", f"From: {author}"))
+    assert await door.told(item) == told
 
 
 async def test_whoever_writes_to_the_address_to_leave_by_gets_no_more(door: Door) -> None:

@@ -22,15 +22,36 @@ class TestWhoReports:
         "head",
         [
             "From: MAILER-DAEMON@mx.example\nSubject: failure notice\n", "From: postmaster@mx.example\nSubject: x\n", "From: Mail Delivery System <mds@mx.example>\nSubject: x\n",
-            "From: ndr@mx.example\nSubject: Undeliverable: Order\n", "Return-Path: <>\nFrom: gate@mx.example\nSubject: notice\n",
             "From: post_master@mx.example\nSubject: Re: Order\nIn-Reply-To: <a@b>\n", "From: Microsoft Outlook <MicrosoftExchange329e@x.example>\nSubject: Order\n",
-            "From: x@mx.example\nX-Failed-Recipients: a@x.example\nSubject: x\n",
         ],
     )  # fmt: skip
     def test_a_mail_system_does(self, head: str) -> None:
         assert _findings(
             "Your message could not be delivered:\n\n<a@x.example>: 550 5.1.1 no such user\n", head
         ) == [("a@x.example", "hard")]
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            "From: ndr@mx.example\nSubject: Undeliverable: Order\n", "Return-Path: <>\nFrom: gate@mx.example\nSubject: notice\n",
+            "From: x@mx.example\nX-Failed-Recipients: a@x.example\nSubject: x\n",
+        ],
+    )  # fmt: skip
+    def test_what_may_be_a_mail_system_reports_but_proves_nothing(self, head: str) -> None:
+        text = "Your message could not be delivered:\n\n<a@x.example>: 550 5.1.1 no such user\n"
+        assert _findings(text, head) == [("a@x.example", "soft")]
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            "From: a@x.example\nReturn-Path: <>\nSubject: Undeliverable: Order\n", "From: a@x.example\nX-Failed-Recipients: a@x.example\nSubject: x\n",
+            "From: kim@x.example\nX-Failed-Recipients: a@x.example\nSubject: Automatic reply: Order\n",
+            "From: kim@x.example\nContent-Type: multipart/report; report-type=delivery-status; boundary=q\nSubject: Out of office: Order\n",
+        ],
+    )  # fmt: skip
+    def test_whoever_answers_does_not_report_on_itself(self, head: str) -> None:
+        text = "Your message could not be delivered to me:\n\n<a@x.example>: 550 5.1.1 no such user\n\n--- Original message ---\nTo: a@x.example\n"
+        assert _report(text, head) is None
 
     @pytest.mark.parametrize(
         "head",

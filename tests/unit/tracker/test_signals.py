@@ -41,10 +41,13 @@ class TestDeliveryReports:
         assert said.suppress is not None
         assert (said.suppress.email, said.suppress.reason) == ("ann@x.example", "bounce")
 
-    @pytest.mark.parametrize("proof", ["envid", "message id"])
-    def test_a_weaker_proof_suppresses_nobody(self, proof: Proof) -> None:
-        [said] = _said(_dsn("failed", "5.1.1"), proof=proof)
+    def test_an_envelope_id_alone_suppresses_nobody(self) -> None:
+        [said] = _said(_dsn("failed", "5.1.1"), proof="envid")
         assert said.suppress is None
+
+    @pytest.mark.parametrize(("action", "count"), [("failed", 0), ("delayed", 1), ("delivered", 1)])
+    def test_a_message_id_alone_makes_no_bounce(self, action: str, count: int) -> None:
+        assert len(_said(_dsn(action, ""), proof="message id")) == count
 
     def test_a_soft_bounce_suppresses_nobody(self) -> None:
         [said] = _said(_dsn("failed", "5.2.2"))

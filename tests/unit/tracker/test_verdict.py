@@ -119,3 +119,17 @@ def test_a_temporary_code_is_never_hard(words: str, diagnostic: str, status: str
     said = verdict.judge("failed", status, words, f"451 4.3.0 {diagnostic}")
     assert said.kind != "hard"
     assert len(said.text) <= 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 invalid address: only subscribers may post", "550 unknown user in From header", "550 unknown address in sender", "550 user unknown, account on hold",
+        "550 user unknown (LDAP problem)", "550 recipient unknown: lookup error", "550 no such user, limit reached", "550 user not found, on vacation",
+        "550 forwarding failed: no such user", "550 unknown user, address is unverified", "550 invalid mailbox, over its size",
+    ],
+)  # fmt: skip
+def test_words_beside_an_unknown_user_that_explain_it_otherwise_are_soft(text: str) -> None:
+    judged = verdict.judge("failed", "", "", text)
+    assert (judged.kind, judged.category == "invalid_recipient") == ("soft", False)
+    assert verdict.judge("failed", "", "", text.split(" ")[0] + " user unknown").kind == "hard"
