@@ -64,7 +64,10 @@ class Attachment(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """An email with its status and its times; `html` to `events` are there when asked for."""
+    """An email with its status and its times; `html` to `events` are there when asked for.
+
+    `open_count`, `click_count` and `machine_open_count` are exact up to 1,000 each, and end there.
+    """
 
     id: str
     message_id: str

@@ -84,7 +84,7 @@ class Unique(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """Unique counts as parts of `totals.sent`, `click_to_open` of `unique.opened`; null where that is 0."""
+    """Unique counts as parts of `totals.sent`, `click_to_open` of `unique.opened`; null where that is 0 or less than the part."""
 
     delivery: float | None
     bounce: float | None

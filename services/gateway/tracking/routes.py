@@ -13,7 +13,8 @@ delivery, delay or bounce (`hard_bounced` and `soft_bounced` are parts of `bounc
 person; those by machines are counted apart. `unique` counts emails to which it happened at least once, when it first \
 did; a click by a person is an opening. `rates` are, of the emails sent in the period, the parts that were \
 delivered (as far as servers report it), bounced, opened, clicked, read, replied to, complained about and \
-unsubscribed from in it; `click_to_open` is the clicked part of the opened ones. The series has every interval that \
+unsubscribed from in it; `click_to_open` is the clicked part of the opened ones. A rate is null where it would be \
+above 1, as when few emails were sent in the period and many that were sent before it were opened in it. The series has every interval that \
 lies in the period, at most 800, in the time zone's own hours, days and weeks (from Monday on); `at` is when one \
 begins. Nothing is sampled or estimated; `projected_at` says up to which moment it is complete."""
 _EXPORT = """\

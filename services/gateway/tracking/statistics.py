@@ -90,7 +90,8 @@ def rates(totals: fields.Totals, unique: fields.Unique) -> fields.Rates:
 
 
 def _part(count: int, whole: int) -> float | None:
-    return round(count / whole, 6) if whole else None
+    """Return the part, or None: of nothing, or of less than it, for what was sent before the period counts in it."""
+    return round(count / whole, 6) if whole and count <= whole else None
 
 
 def _read(row: Mapping[str, Any], kind: type[Numbers], columns: Mapping[str, str]) -> Numbers:

@@ -27,6 +27,12 @@ def test_every_interval_is_there_and_their_sums_are_the_totals() -> None:
     assert told.rates.bounce == 0.0
 
 
+def test_more_than_there_was_is_no_part_of_it() -> None:
+    rows = [a_row(1, emails_sent=2, emails_opened=3, opened=3, emails_clicked=2, emails_bounced=1)]
+    told = statistics.told(rows, asking.period(fields.StatsQuery(), NOW), "day").rates
+    assert (told.open, told.click, told.bounce, told.click_to_open) == (None, 1.0, 0.5, 0.666667)
+
+
 def test_a_part_of_nothing_is_not_told() -> None:
     told = statistics.told([], asking.period(fields.StatsQuery(), NOW), "day")
     assert set(told.rates.__struct_fields__) == {
