@@ -14,7 +14,7 @@ Clicks = Iterable[tuple[datetime, str]]
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """What a verdict needs of an email. `is_under_way`: as far as we know, it has not been sent."""
+    """What a verdict needs of an email. `is_under_way`: it has not been sent, and we would know."""
 
     recipients: tuple[str, ...]
     sent_at: datetime | None
@@ -23,7 +23,7 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_final(self) -> bool:
         """Say whether nothing later changes this."""
-        return not self.is_under_way
+        return self.sent_at is not None
 
     def recipient(self, place: int | None) -> str | None:
         """Return the recipient a token names; the only one where there is one."""
@@ -37,7 +37,9 @@ def known(state: fold.State) -> Known | None:
     if state.email is None:
         return None
     addresses = tuple(address for address, _ in state.email.recipients())
-    return Known(addresses, state.sent_at, state.sent_at is None)
+    # Where the next hop's answer was lost it may have been sent, and whoever opens it shows that it was.
+    is_unsure = state.ambiguous or "unconfirmed" in state.finals
+    return Known(addresses, state.sent_at, state.sent_at is None and not is_unsure)
 
 
 def reason(hit: Hit, email: Known, clicks: Clicks, networks: machine.Networks) -> str | None:

@@ -59,8 +59,8 @@ class Emails:
         found: dict[Key, Known | None] = {}
         for key in keys:
             email = known(states[key])
-            if email is not None and email.is_under_way and len(email.recipients) > 1:
-                # Of repeated deferrals only the last was asked for; some recipient's 250 may stand in one before.
+            if email is not None and email.sent_at is None:
+                # Of repeated deferrals only the last was asked for; a 250 or a lost answer may stand in one before.
                 email = known(fold.fold(await self._log.history(*key)))
             if email is None:
                 try:

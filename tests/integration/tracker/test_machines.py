@@ -1,15 +1,17 @@
 """What machines do counts apart, and what nobody signed for does nothing."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.bootstrap import database as schemas
-from shared.events import record, signal
+from shared.events import delivery, record, signal
 from shared.runtime import keyring
 from shared.runtime.tokens import Pointer, Tokens
+from tests.controls import emails
 from tests.controls.emails import a_request
 from tests.controls.eventually import eventually
 from tests.controls.tracking import was_sent
@@ -52,6 +54,34 @@ async def test_a_hit_before_it_was_sent_or_within_two_seconds_is_a_machines(desk
     assert await verdicts(desk, late, 1) == ["within 2 s of sending"]
     assert await verdicts(desk, fresh, 1) == ["within 2 s of sending"]
     assert await verdicts(desk, old, 1) == [None]
+
+
+async def test_an_email_whose_answer_was_lost_may_have_been_sent_and_is_opened_by_people(desk: Desk) -> None:
+    lost = delivery.Reason(
+        code="lost", message="no answer", category="ambiguous", retryable=True, suggested_action="wait"
+    )
+    claim: dict[str, Any] = {"occurred_at": datetime.now(UTC), "round": 1, "attempt": 1, "claim_id": "c"}
+    waits = claim | {
+        "next_attempt_at": datetime.now(UTC) + timedelta(hours=1),
+        "expires_at": datetime.now(UTC),
+    }
+    after: list[list[delivery.Outcome]] = [
+        [delivery.Unconfirmed(**claim, reason=lost)],
+        [delivery.Deferred(**waits, reason=lost, ambiguous=True)],
+        [delivery.Deferred(**waits, reason=lost, ambiguous=True), delivery.Deferred(**waits, reason=lost)],
+    ]
+    for events in after:
+        item = await desk.email(sent=None)
+        for event in events:
+            await desk.publisher.append(emails.a_record(event, email_id=item.email_id))
+        await desk.tracker.ask(desk.tracker.pixel(item))
+        assert await verdicts(desk, item, 1) == [None]
+    refused = await desk.email(sent=None)
+    await desk.publisher.append(
+        emails.a_record(delivery.Deferred(**waits, reason=lost), email_id=refused.email_id)
+    )
+    await desk.tracker.ask(desk.tracker.pixel(refused))
+    assert await verdicts(desk, refused, 1) == ["before it was sent"]
 
 
 async def test_three_links_at_once_are_a_scanners_the_first_of_them_too(desk: Desk) -> None:
