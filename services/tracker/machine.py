@@ -21,8 +21,8 @@ _MAX_AGENT: Final = 1000
 _AGENTS: Final = (
     ("proxy", re.compile(r"googleimageproxy|yahoomailproxy|mail ?proxy|imageproxy|\bvia ggpht|cloudflare-?proxy|duckduckgo-?favicons|protonmail.{0,20}proxy")),
     ("scanner", re.compile(r"barracuda|proofpoint|mimecast|safelinks|forcepoint|symantec|messagelabs|zscaler|sophos|trendmicro|fireeye|ironport|cisco|mailscanner|virustotal|urlscan|phish|checkpoint|trellix|cloudmark|bitdefender|microsoft.{0,10}defender|ms-?office.{0,10}protection|antivirus|clamav")),
-    ("preview", re.compile(r"bingpreview|slackbot|slack-imgproxy|facebookexternalhit|twitterbot|linkedinbot|whatsapp|telegrambot|discordbot|skypeuripreview|embedly|iframely|google-?pagerenderer|googlemessages|preview|prefetch|imessagebot|viber|pinterest")),
-    ("robot", re.compile(r"(?<!cu)bot\b|crawler|crawling|spider|slurp|curl/|wget/|python-|aiohttp/|httpx/|go-http-client|java/|okhttp/|libwww|lwp::|axios/|node-fetch|undici|headless|phantomjs|puppeteer|playwright|selenium|scrapy|apache-httpclient|guzzle|postman|powershell|httpclient|monitor|uptime|pingdom|feedfetcher|archiver")),
+    ("preview", re.compile(r"bingpreview|slackbot|slack-imgproxy|facebookexternalhit|twitterbot|linkedinbot|whatsapp|telegrambot|discordbot|skypeuripreview|embedly|iframely|google-?pagerenderer|googlemessages|(?:url|link|page) ?preview|prefetch|imessagebot")),
+    ("robot", re.compile(r"(?<!cu)bot\b|crawler|crawling|spider|slurp|curl/|wget/|python-|aiohttp/|httpx/|go-http-client|java/|okhttp/|libwww|lwp::|axios/|node-fetch|undici|headless|phantomjs|puppeteer|playwright|selenium|scrapy|apache-httpclient|guzzle|postman|powershell|httpclient|uptime|pingdom|feedfetcher|archiver")),
 )  # fmt: skip
 _PREFETCH: Final = frozenset({"prefetch", "preview", "prerender"})
 
@@ -59,7 +59,7 @@ def by_network(address: str, networks: Networks) -> str | None:
 def by_time(at: datetime, sent_at: datetime | None, is_under_way: bool) -> str | None:
     """Return whether the hit came faster than a person can: before the email was sent, or right after it.
 
-    `sent_at` is None where nobody knows; `is_under_way` says that the email has not been sent as far as we know.
+    `sent_at` is None where nobody knows; `is_under_way` says that the email has not been sent.
     """
     if sent_at is None:
         return "before it was sent" if is_under_way else None
