@@ -82,6 +82,7 @@ def _head(email: dict[str, Any], terminal: Terminal) -> None:
     rows += [(name, _listed(email.get(name.lower()))) for name in ("From", "To", "Cc", "Bcc", "Subject")]
     rows += [(name, moment.shown(email.get(field))) for name, field in _TIMES]
     rows += [
+        ("Unsubscribed", moment.shown(_first(email, "email.unsubscribed"))),
         ("Opens", _hits(email.get("open_count"), email.get("machine_open_count"))),
         ("Clicks", _hits(email.get("click_count"), None)),
         ("Attempts", str(email["attempt_count"])),
@@ -100,6 +101,11 @@ def _head(email: dict[str, Any], terminal: Terminal) -> None:
         ("Metadata", _listed([f"{name}={value}" for name, value in (email.get("metadata") or {}).items()])),
     ]
     terminal.pairs(rows)
+
+
+def _first(email: dict[str, Any], kind: str) -> str | None:
+    """Return when this happened first, by the timeline."""
+    return min((one["occurred_at"] for one in email.get("events") or () if one["type"] == kind), default=None)
 
 
 def _why(reason: dict[str, Any] | None) -> list[tuple[str, str]]:

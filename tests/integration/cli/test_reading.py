@@ -41,6 +41,20 @@ async def test_show_tells_the_whole_story(api: StubApi, cli: CommandLine) -> Non
         assert expected in said.out, said.out
 
 
+async def test_show_tells_when_somebody_unsubscribed(api: StubApi, cli: CommandLine) -> None:
+    left = [
+        {
+            "type": "email.unsubscribed",
+            "occurred_at": f"2026-11-24T1{hour}:00:00.000Z",
+            "data": {"via": "page"},
+        }
+        for hour in (4, 3)
+    ]
+    api.answer("GET", f"/emails/{ID}", EMAIL | {"events": [*EMAIL["events"], *left]})
+    head = (await cli("show", ID)).out.partition("Timeline")[0]
+    assert "Unsubscribed  2026-11-24 13:00:00.000Z" in head
+
+
 async def test_nothing_a_stranger_wrote_reaches_the_terminal_as_it_is(api: StubApi, cli: CommandLine) -> None:
     api.answer("GET", f"/emails/{ID}", EMAIL | {"text": "a\x1b[2Jb", "html": "\x9b2J"})
     api.answer("GET", "/emails", [EMAIL])
