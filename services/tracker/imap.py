@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
+import structlog
+from prometheus_client import Counter
 
 from services.tracker import imap_answers, imap_login, mime
 from services.tracker.imap_answers import Item
@@ -23,6 +25,10 @@ from shared.runtime import outgoing
 
 Step: TypeAlias = Literal["secret", "resolve", "connect", "tls", "login", "mailbox", "fetch", "idle"]
 T = TypeVar("T")
+logger = structlog.get_logger(__name__)
+UNREADABLE: Final = Counter(
+    "sendlog_imap_unreadable_total", "Messages passed over, as the server's answer lacks this", ["missing"]
+)
 CONNECT: Final = 10.0  # seconds for one address
 HEAD: Final = 256 * 1024  # so much is read of a message that is too large to be read
 FETCH_SECONDS: Final = 300.0
@@ -108,19 +114,46 @@ class Mailbox:
         what = "(UID RFC822.SIZE INTERNALDATE)"
         answer = await self._do("fetch", lambda: self._fetch(f"{first}:{last}", what, COMMAND_BYTES))
         found = imap_answers.listed(answer, datetime.now(UTC))
-        return [item for item in found if first <= item.uid <= last]
+        for uid in sorted(imap_answers.unsized(answer)):
+            if first <= uid <= last:
+                found += await self._listed_alone(uid)
+        return sorted(item for item in found if first <= item.uid <= last)
+
+    async def _listed_alone(self, uid: int) -> list[Item]:
+        """Ask for one message that was named without its size once more, alone. Raises: ImapFault."""
+        what = "(UID RFC822.SIZE INTERNALDATE)"
+        answer = await self._do("fetch", lambda: self._fetch(str(uid), what, COMMAND_BYTES))
+        found = [item for item in imap_answers.listed(answer, datetime.now(UTC)) if item.uid == uid]
+        if not found and uid in imap_answers.unsized(answer):
+            self._pass_over(uid, "size")
+        return found
 
     async def bodies(self, items: Sequence[Item]) -> dict[int, bytes]:
         """Return the messages by UID, of one that is too large its beginning. Raises: ImapFault.
 
-        One that is not among them has left the mailbox.
+        One that is not among them has left the mailbox, or is counted as unreadable.
         """
         small = [item for item in items if item.size <= mime.MAX_BYTES]
         found = await self._bodies(small, "BODY.PEEK[]") if small else {}
         for item in items:
             if item.size > mime.MAX_BYTES:
                 found |= await self._bodies([item], f"BODY.PEEK[]<0.{HEAD}>")
+        for item in items:
+            if item.uid not in found:
+                found |= await self._body_alone(item)
         return found
+
+    async def _body_alone(self, item: Item) -> dict[int, bytes]:
+        """Ask for a message whose body did not come once more, alone. Raises: ImapFault."""
+        what = "BODY.PEEK[]" if item.size <= mime.MAX_BYTES else f"BODY.PEEK[]<0.{HEAD}>"
+        found = await self._bodies([item], what)
+        if not found and await self.listed(item.uid, item.uid):
+            self._pass_over(item.uid, "body")
+        return found
+
+    def _pass_over(self, uid: int, missing: str) -> None:
+        UNREADABLE.labels(missing).inc()
+        logger.warning("imap_unreadable", mailbox=repr(self._server), uid=uid, missing=missing)
 
     async def wait(self, seconds: float) -> None:
         """Return when something has arrived since the mailbox was looked at, or the time is over."""

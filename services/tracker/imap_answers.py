@@ -37,6 +37,13 @@ def listed(answer: Answer, now: datetime) -> list[Item]:
     return sorted(found.values())
 
 
+def unsized(answer: Answer) -> set[int]:
+    """Return the UIDs that an answer names without a size anywhere: flags nobody asked for, or half an answer."""
+    lines = [part[0] if isinstance(part, tuple) else part for part in answer]
+    named = {uid for line in lines if (uid := _number(_UID, line)) is not None}
+    return named - {_number(_UID, line) for line in lines if _number(_SIZE, line) is not None}
+
+
 def believed(at: datetime, now: datetime) -> datetime:
     """Return the time of arrival as evidence: a mailbox's clock that is a month behind is not believed."""
     return at if at >= now - OLDEST else now
