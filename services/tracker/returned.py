@@ -20,7 +20,7 @@ ADDRESS: Final = re.compile(
 )
 # "ann"@x.example is ann@x.example (RFC 5321 4.1.2).
 _QUOTED_LOCAL: Final = re.compile(r'"((?:[^"\\\s@]|\\[^\s@]){1,64})"@')
-_ENCLOSING: Final = ("message/rfc822", "message/global")
+_ENCLOSING: Final = ("message/rfc822", "message/global", "message/news")
 # X.400 gateways write an address's type into it (RFC 2156); nobody's local part begins with it.
 _TYPED: Final = re.compile(r"^(?:SMTP|RFC-?822)[=:]")
 _CODE_BEGINS: Final = re.compile(r"<(style|script)\b")

@@ -94,8 +94,9 @@ def test_what_one_recipient_says_of_another_suppresses_nobody() -> None:
     assert _suppressed(_dsn(author="bob@x.example"), ANN, "bob@x.example") == []
 
 
-def test_a_report_inside_something_that_was_sent_suppresses_nobody() -> None:
-    outer = "From: eve@y.example\nSubject: Fwd\nContent-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: message/rfc822\n\n"
+@pytest.mark.parametrize("kind", ["message/rfc822", "message/global", "message/news"])
+def test_a_report_inside_something_that_was_sent_suppresses_nobody(kind: str) -> None:
+    outer = f"From: eve@y.example\nSubject: Fwd\nContent-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: {kind}\n\n"
     assert _suppressed(f"{outer}{_dsn()}\n--o--\n") == []
 
 
@@ -137,3 +138,9 @@ def test_a_report_gives_back_the_message_it_is_about_and_not_one_inside() -> Non
 def test_other_words_are_recognised_as_such(text: str) -> None:
     assert nonexistence.speaks_of_something_else(text)
     assert not nonexistence.speaks_of_something_else("550 5.1.1 <full@x.example> user unknown")
+
+
+def test_a_receipt_inside_something_that_was_sent_is_no_receipt() -> None:
+    inner = f"Content-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; {ANN}\nDisposition: a/b; displayed\n"
+    outer = "From: eve@y.example\nSubject: Fwd\nContent-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: message/rfc822\n\n"
+    assert [one.event.name for one in _said(f"{outer}{inner}\n--o--\n")] != ["read"]
