@@ -104,7 +104,7 @@ async def test_no_workspace_counts_anothers_emails(door: Door, behind: Behind, h
         ({"from": "today"}, "$.from"),
         ({"to": "2020-01-01T00:00:00Z"}, "$.to"),
         ({"interval": "month"}, "$.interval"),
-        ({"interval": "hour"}, "$.interval"),
+        ({"from": "2026-01-01T00:00:00Z", "to": "2026-03-01T00:00:00Z", "interval": "hour"}, "$.interval"),
         ({"timezone": "Nowhere"}, "$.timezone"),
         ({"smtp_account_id": "1"}, "$.smtp_account_id"),
         ({"tag": ""}, "$.tag"),
