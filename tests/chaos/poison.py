@@ -30,12 +30,16 @@ async def run(size: Size, world: World) -> list[Verdict]:
         await asyncio.sleep(0.02)
     await load
     statuses = await ledger.settled(within=60)
-    await asyncio.sleep(1)
-    dead = (await stream.stream_info(topology.DEAD_LETTERS)).state.messages - before
-    pending = {
-        durable.name: (await stream.consumer_info(topology.LOG, durable.name)).num_ack_pending
-        for durable in topology.CONSUMERS
-    }
+    dead, pending = 0, {}
+    for _ in range(40):  # what is set aside is acked a moment after it is a dead letter
+        await asyncio.sleep(0.5)
+        dead = (await stream.stream_info(topology.DEAD_LETTERS)).state.messages - before
+        pending = {
+            durable.name: (await stream.consumer_info(topology.LOG, durable.name)).num_ack_pending
+            for durable in topology.CONSUMERS
+        }
+        if dead >= 35 and not any(pending.values()):
+            break
     await client.close()
     # The projector meets all 20, the dispatcher the 10 it filters for, the scheduler 5.
     return [

@@ -87,7 +87,7 @@ async def test_without_the_broker_a_batch_is_refused_in_time(house: House, silen
     house.nats.pause() if silent else house.nats.kill()
     began = time.monotonic()
     answers = await asyncio.gather(*(house.batch(f"k{number}") for number in range(6)))
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 5  # 2 s on a machine that does nothing else
     for answer in answers:
         assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
         assert "Retry-After" in answer.headers
