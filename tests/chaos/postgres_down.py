@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
 from tests.chaos.scenario import Size, kill, pid_of
@@ -20,9 +21,8 @@ async def run(size: Size, world: World) -> list[Verdict]:
     await ledger.settled(within=90)
     held = [pid for pid, command in world.pids().items() if "postgres" in command]
     postmaster = pid_of(world, "postgres")
-    for pid in {postmaster, *held}:
-        os.kill(pid, signal.SIGSTOP)
     try:
+        _tell({postmaster, *held}, signal.SIGSTOP)
         await ledger.many(40, 8, to="meanwhile{}@example.com")
         arrived = False
         for _ in range(100):
@@ -32,8 +32,7 @@ async def run(size: Size, world: World) -> list[Verdict]:
             if arrived:
                 break
     finally:
-        for pid in {postmaster, *held}:
-            os.kill(pid, signal.SIGCONT)
+        _tell({postmaster, *held}, signal.SIGCONT)
     statuses = await ledger.settled(within=90)
     return [
         Verdict("accepting and sending go on without Postgres", arrived, f"{len(ledger.accepted)} arrived"),
@@ -42,3 +41,11 @@ async def run(size: Size, world: World) -> list[Verdict]:
         await ledger.copies_are_explained(await asyncio.to_thread(mailbox_messages, world)),
         await ledger.rebuilt_equals_live(),
     ]
+
+
+def _tell(pids: set[int], what: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(
+            ProcessLookupError
+        ):  # a connection may just have ended; the rest must go on all the same
+            os.kill(pid, what)
