@@ -147,7 +147,7 @@ class Lane:
         """
         short = QUEUE_PER_CONNECTION * (self.share or self.connections)
         allowed = max(short, QUEUE_SECONDS * self._rate.per_second(time.monotonic()))
-        step = limits.interval(self.account.limits) if self.account else 0.0
+        step = self.account.limits.interval if self.account else 0.0
         if step:
             allowed = min(allowed, max(2, math.ceil(limits.WAIT_AT_MOST / step)))
         return min(allowed, max(1, left // 8))

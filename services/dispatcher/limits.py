@@ -62,19 +62,12 @@ def _first(limits: Limits) -> tuple[str, int | None]:
     return next((name, getattr(limits, name)) for name in names if getattr(limits, name))
 
 
-def interval(limits: Limits) -> float:
-    """Return the seconds between two messages that both the second and the minute allow."""
-    second = 1 / limits.per_second if limits.per_second else 0.0
-    minute = 60 / limits.per_minute if limits.per_minute else 0.0
-    return max(second, minute)
-
-
 def reserve(ledger: Ledger, limits: Limits, wanted: int, now: float) -> tuple[list[float], Ledger]:
     """Return the times of up to `wanted` slots and the ledger without them. Pure.
 
     Raises: Full when the next slot is more than WAIT_AT_MOST away.
     """
-    step = interval(limits)
+    step = limits.interval
     # Further ahead than all dispatchers' chunks can reach only a clock that has jumped back sees it.
     behind = ledger.next_at if ledger.next_at - now < max(CLOCK_FAULT, 2 * step) else now
     start = max(now, behind) if step else now
@@ -110,7 +103,7 @@ def is_stale(slot: float, limits: Limits, now: float) -> bool:
     """Say whether a slot must not be used any more: it was counted in an hour that is over, or it is so
     late that it would crowd the slots that follow. Pure.
     """
-    return int(slot // 3600) < int(now // 3600) or (interval(limits) > 0 and slot < now - STALE_AFTER)
+    return int(slot // 3600) < int(now // 3600) or (limits.interval > 0 and slot < now - STALE_AFTER)
 
 
 def has_passed(slot: float, limits: Limits, now: float) -> bool:
@@ -118,8 +111,8 @@ def has_passed(slot: float, limits: Limits, now: float) -> bool:
 
     The interval, for a slow account: one message a minute would never leave where connecting takes a second.
     """
-    late = max(STALE_AFTER, interval(limits))
-    return int(slot // 3600) < int(now // 3600) or (interval(limits) > 0 and slot < now - late)
+    late = max(STALE_AFTER, limits.interval)
+    return int(slot // 3600) < int(now // 3600) or (limits.interval > 0 and slot < now - late)
 
 
 def give_back(ledger: Ledger, slots: list[float]) -> Ledger:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from shared.runtime import topology
-from shared.runtime.configuration import Account, Limits
+from shared.runtime.configuration import Account
 
 TOP: Final = topology.DISPATCHER.in_flight // 4
 BURST: Final = timedelta(seconds=0.5)
@@ -47,13 +47,6 @@ def limit(account: Account | None, finished: int) -> int:
     return min(max(2 * connections, finished), TOP)
 
 
-def interval(limits: Limits) -> timedelta:
-    """Return the time between two emails that both the second and the minute allow; 0 without a rate."""
-    second = 1 / limits.per_second if limits.per_second else 0.0
-    minute = 60 / limits.per_minute if limits.per_minute else 0.0
-    return timedelta(seconds=max(second, minute))
-
-
 def is_lifted(standing: Standing, account: Account | None) -> bool:
     """Say whether the account was changed after it was held: it may be able to go on now."""
     since = standing.held_since
@@ -74,7 +67,7 @@ def grant(standing: Standing, account: Account | None, finished: int, now: datet
     if held is not None:
         return Grant(count=0, rest=held)
     credit = max(0, limit(account, finished) - standing.outstanding)
-    step = interval(account.limits) if account else timedelta(0)
+    step = timedelta(seconds=account.limits.interval if account else 0)
     if not step:
         return Grant(count=credit)
     first = _first_slot(standing.next_at, step, now)
@@ -87,7 +80,7 @@ def grant(standing: Standing, account: Account | None, finished: int, now: datet
 
 def next_slot(next_at: datetime | None, account: Account | None, released: int, now: datetime) -> datetime:
     """Return the account's next free moment after `released` more emails."""
-    step = interval(account.limits) if account else timedelta(0)
+    step = timedelta(seconds=account.limits.interval if account else 0)
     return _first_slot(next_at, step, now) + step * released if step else now
 
 

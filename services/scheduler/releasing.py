@@ -132,7 +132,7 @@ class Releaser:
         slots = {}
         for lane, count in released.items():
             account = self._flow.account(lane)
-            if account is not None and credit.interval(account.limits):
+            if account is not None and account.limits.interval:
                 slots[lane] = credit.next_slot(standings[lane].next_at, account, count, now)
         return slots
 

@@ -86,6 +86,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     per_hour: int | None = None
     per_day: int | None = None
 
+    @property
+    def interval(self) -> float:
+        """Return the seconds between two messages that both the second and the minute allow; 0 without a rate."""
+        second = 1 / self.per_second if self.per_second else 0.0
+        minute = 60 / self.per_minute if self.per_minute else 0.0
+        return max(second, minute)
+
 
 class Smtp(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach the next hop. `secret` is sealed: a password or an XOAUTH2 access token."""

@@ -69,7 +69,7 @@ def test_a_change_of_the_account_lifts_its_hold() -> None:
 def test_no_window_holds_more_than_the_rate_and_one_burst(rate: int, gaps: list[int], unit: str) -> None:
     """Looked at at any moments, taking all that is granted each time."""
     one = account(**{"connections": 1000, unit: rate})
-    step = credit.interval(one.limits)
+    step = timedelta(seconds=one.limits.interval)
     burst = max(1, int(credit.BURST / step))
     now, next_at = NOON, None
     taken: list[tuple[datetime, int]] = []
