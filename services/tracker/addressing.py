@@ -45,6 +45,16 @@ class Finder:
                 return self._known(handle, "return path")
         return None
 
+    def is_signed(self, text: str) -> bool:
+        """Say whether an address was made here; its domain may be an account's no more."""
+        made = handles.of_address(self._tokens, text) or handles.of_unsubscribe_address(self._tokens, text)
+        return made is not None
+
+    @staticmethod
+    def is_forged(message: mime.Part, envelope: Iterable[str]) -> bool:
+        """Say whether what led to no email by its address came to one that looks signed: nobody garbles one by chance."""
+        return any(map(handles.is_return_path, (*envelope, *own_addresses(message))))
+
     def by_unsubscribe_address(self, message: mime.Part, envelope: Iterable[str]) -> Found | None:
         """Return the email that one of the message's own addresses was made to unsubscribe from."""
         for address in (*envelope, *own_addresses(message)):

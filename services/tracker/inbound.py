@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from services.tracker import mime, signals
 from services.tracker.addressing import Finder, Found
 from services.tracker.evidence import Case, Said, Telling
-from services.tracker.signals import complaint, unsubscribe
+from services.tracker.signals import complaint, dsn, unsubscribe
 from shared.events import fold
 from shared.events.base import EmailId, EventId, WorkspaceId
 from shared.events.email import Email
@@ -112,13 +112,15 @@ class Inbound:
         """Return the email that the strongest handle in the message leads to."""
         if isinstance(telling, unsubscribe.Telling):
             return self._finder.by_unsubscribe_address(message, envelope)
-        if isinstance(telling, complaint.Telling):  # comes to one address for all that a sender sends
-            envelope = (*envelope, *telling.mail_from)
-        return (
-            self._finder.by_address(message, envelope)
-            or self._finder.by_envid(telling.envid)
-            or self._finder.by_message_ids(telling.message_ids)
-        )
+        told = envelope
+        if isinstance(
+            telling, complaint.Telling | dsn.Telling
+        ):  # some come to one address for all that is sent
+            told = (*envelope, *telling.mail_from)
+        found = self._finder.by_address(message, told)
+        if found is not None or self._finder.is_forged(message, envelope):
+            return found
+        return self._finder.by_envid(telling.envid) or self._finder.by_message_ids(telling.message_ids)
 
     async def _place(self, found: Found | None) -> tuple[str, Email] | None:
         """Return the workspace that has this email, and the email."""

@@ -82,8 +82,10 @@ class Public:
             page = self._pages.get(path)
             if page is not None:
                 return await page(incoming)
-        elif path.startswith(("/t/c/", "/u/")):
+        elif path.startswith("/t/c/"):
             return answering.plain(405, "this path is there to be read\n", "Allow: GET, HEAD\r\n")
+        elif path.startswith("/u/"):
+            return answering.plain(405, "this path knows no such method\n", "Allow: GET, HEAD, POST\r\n")
         return answering.plain(404, "there is nothing here\n")
 
     async def _pixel(self, incoming: web.BaseRequest, token: str) -> Answer:

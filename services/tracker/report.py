@@ -33,7 +33,7 @@ class Report(msgspec.Struct, frozen=True):
     """One delivery report, with what it lets us recognise our email by.
 
     `is_standard`: it had RFC 3464's fields. `in_words`: they stood in no part of their own, if there were any.
-    `authors` are those who say it.
+    `authors` are those who say it, `mail_from` is the envelope sender of what came back where it is told.
     """
 
     is_standard: bool
@@ -44,6 +44,7 @@ class Report(msgspec.Struct, frozen=True):
     returned_to: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     in_words: bool = False
+    mail_from: str = ""
 
 
 def recognise(message: mime.Part) -> Report | None:
@@ -57,15 +58,24 @@ def recognise(message: mime.Part) -> Report | None:
         if name in ("to", "cc", "x-original-to", "envelope-to")
         for found in returned.addresses(value)
     )[:MAX_RECIPIENTS]
-    status = rfc3464.find(message)
+    status, mail_from = rfc3464.find(message), ""
     if status is None and (notification := ses.find(message)):
         is_outer = any(ses.find(part) for part in returned.outer(message) if not part.parts)
         status = msgspec.structs.replace(notification.status, is_outer=is_outer)
-        message_ids = notification.message_ids
+        message_ids, mail_from = notification.message_ids, notification.mail_from
     authors = authors_of(message)
     if status is not None:
         findings = _by_status(message, words, status, returned_to)
-        return Report(True, findings, status.envid, status.reporting_mta, message_ids, returned_to, authors)
+        return Report(
+            True,
+            findings,
+            status.envid,
+            status.reporting_mta,
+            message_ids,
+            returned_to,
+            authors,
+            mail_from=mail_from,
+        )
     # A mail system that writes a receipt (Sieve's reject, RFC 5429) reports in its words.
     if returned.is_receipt(message) and not announcing.is_from_system(message):
         return None

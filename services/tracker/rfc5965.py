@@ -13,13 +13,15 @@ _COMPLAINTS: Final = frozenset({"abuse", "opt-out", "opt-out-list"})
 class Complaint(msgspec.Struct, frozen=True):
     """One report. `recipients` are the original ones where the provider did not hide them.
 
-    `mail_from` is the envelope sender of the message complained of, where the report says it.
+    `mail_from` is the envelope sender of the message complained of and `message_ids` are its own, where the report
+    says so and sends nothing of the message back.
     """
 
     feedback_type: str
     recipients: tuple[str, ...]
     is_complaint: bool
     mail_from: str = ""
+    message_ids: tuple[str, ...] = ()
 
 
 def find(message: mime.Part) -> Complaint | None:
@@ -43,7 +45,13 @@ def find(message: mime.Part) -> Complaint | None:
     notification = ses.find(message)
     if notification is not None and notification.complained:
         kind = notification.feedback_type.lower()
-        return Complaint(kind[:40], notification.complained, kind in _COMPLAINTS)
+        return Complaint(
+            kind[:40],
+            notification.complained,
+            kind in _COMPLAINTS,
+            rfc3464.address(notification.mail_from),
+            notification.message_ids,
+        )
     # Outlook.com's programme sends the message back with a field of its own instead of a report part.
     hidden = [value for part in message.walk() for value in part.all("x-hmxmroriginalrecipient")]
     if hidden and "staff@hotmail.com" in message.field("from").lower():

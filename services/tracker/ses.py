@@ -23,12 +23,16 @@ _KINDS: Final = {
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """One notification: a delivery status, or whom a complaint came from (then `status` has no recipients)."""
+    """One notification: a delivery status, or whom a complaint came from (then `status` has no recipients).
+
+    `mail_from` is the envelope sender that SES was given.
+    """
 
     status: rfc3464.Status
     complained: tuple[str, ...] = ()
     feedback_type: str = ""
     message_ids: tuple[str, ...] = ()
+    mail_from: str = ""
 
 
 def find(message: mime.Part) -> Notification | None:
@@ -60,8 +64,15 @@ def _notification(said: Mapping[str, Any]) -> Notification | None:
     recipients = tuple(_recipients(told, listed, action))
     status = rfc3464.Status("", rfc3464.after_type(_text(told, "reportingMTA")), recipients if action else ())
     complained = () if action else tuple(one.final for one in recipients)
-    ids = tuple(_message_ids(said.get("mail")))
-    return Notification(status, complained, _text(told, "complaintFeedbackType") or "abuse", ids)
+    sent = said.get("mail")
+    mail = sent if isinstance(sent, dict) else {}
+    return Notification(
+        status,
+        complained,
+        _text(told, "complaintFeedbackType") or "abuse",
+        tuple(_message_ids(mail)),
+        _text(mail, "source"),
+    )
 
 
 def _recipients(told: Mapping[str, Any], listed: str, action: str) -> Iterator[rfc3464.Recipient]:
@@ -82,9 +93,7 @@ def _recipients(told: Mapping[str, Any], listed: str, action: str) -> Iterator[r
             )
 
 
-def _message_ids(mail: object) -> Iterator[str]:
-    if not isinstance(mail, dict):
-        return
+def _message_ids(mail: Mapping[str, Any]) -> Iterator[str]:
     headers = mail.get("headers")
     for one in headers[:500] if isinstance(headers, list) else ():
         if isinstance(one, dict) and _text(one, "name").lower() == "message-id":

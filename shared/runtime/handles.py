@@ -88,6 +88,11 @@ def envid(tokens: Tokens, workspace: str, email_id: str) -> str:
     return tokens.sign("return-path", _mark(workspace) + uuid.UUID(email_id).bytes, "local-part")
 
 
+def is_return_path(text: str) -> bool:
+    """Say whether an address looks like one of `return_path` in a domain of its own; only its token shows that it is."""
+    return text[: len(PREFIX) + 1].lower() == f"{PREFIX}+"
+
+
 def of_address(tokens: Tokens, text: str) -> Handle | None:
     """Return what an address was made for by `return_path`, or None. Never raises."""
     _, plus, token = text.rpartition("@")[0].rpartition("+")

@@ -52,7 +52,7 @@ def recognise(message: mime.Part) -> Telling | None:
     header = header_of(message, "")
     return Telling(
         found,
-        message_ids=tuple(value for name, value in header if name == "message-id"),
+        message_ids=(*found.message_ids, *(value for name, value in header if name == "message-id")),
         mail_from=tuple(
             one
             for value in [found.mail_from, *(value for name, value in header if name == "return-path")]

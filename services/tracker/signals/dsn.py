@@ -11,6 +11,7 @@ import msgspec
 
 from services.tracker import mime, report
 from services.tracker.evidence import Case, Said, Suppress
+from services.tracker.returned import addresses
 from shared.events import delivery, signal
 
 RANK: Final = 10
@@ -34,6 +35,11 @@ class Telling(msgspec.Struct, frozen=True):
         """The Message-ID of the message that came back."""
         return self.report.message_ids
 
+    @property
+    def mail_from(self) -> Sequence[str]:
+        """The envelope sender of the message that came back, where the report says it."""
+        return addresses(self.report.mail_from)
+
     def said(self, case: Case) -> list[Said]:
         """Return one event for each recipient of ours that the report is about."""
         authors = [one for named in self.report.authors if (one := case.recipient(named))]
@@ -42,8 +48,9 @@ class Telling(msgspec.Struct, frozen=True):
         sayings = []
         for finding in self.report.findings:
             recipient = _recipient(case, finding)
-            # Every recipient can read the Message-ID: enough for good news, not for calling somebody unknown.
-            if recipient is not None and (finding.verdict.kind not in _KINDS or case.proof != "message id"):
+            # Every recipient can read the Message-ID: what words alone say then is not enough to call somebody unknown.
+            is_vague = case.proof == "message id" and self.report.in_words
+            if recipient is not None and not (is_vague and finding.verdict.kind in _KINDS):
                 certain = not authors and _is_certain(case, self.report, finding, recipient)
                 sayings.append(_said(case, finding, recipient, self.report.reporting_mta or None, certain))
         return sayings

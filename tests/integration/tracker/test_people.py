@@ -1,8 +1,14 @@
 """What people do: open, follow a link, unsubscribe."""
 
+import asyncio
 import re
+import smtplib
 
+from deploy.local.ports import LOOPBACK
 from shared.events import signal
+from shared.runtime import handles
+from tests.controls import tracking
+from tests.controls.eventually import eventually
 from tests.integration.tracker.hits import Desk
 
 
@@ -79,6 +85,30 @@ async def test_the_page_asks_first_and_works_without_scripts(desk: Desk) -> None
     assert isinstance(left, signal.Unsubscribed)
     assert left.via == "page"
     assert await desk.suppressed("ann@world.test")
+
+
+async def test_what_the_page_may_be_asked_is_told(desk: Desk) -> None:
+    item = await desk.email("ann@world.test")
+    refused = await desk.tracker.ask(desk.tracker.unsubscribe(item), "PUT")
+    assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD, POST")
+
+
+async def test_a_report_to_an_address_signed_here_is_let_in_though_no_account_has_its_domain(
+    desk: Desk,
+) -> None:
+    item = await desk.email("ann@world.test")
+    signed = handles.return_path(desk.tracker.tokens, item.workspace, item.email_id, "gone.test", "")
+    await eventually(lambda: tracking.takes(desk.tracker), within=10)
+
+    def knock() -> list[int]:
+        with smtplib.SMTP(LOOPBACK, desk.tracker.ingress_port) as session:
+            session.helo()
+            session.mail("")
+            return [
+                session.rcpt(address)[0] for address in (signed, f"bounce+a{signed[7:]}", "hello@gone.test")
+            ]
+
+    assert await asyncio.to_thread(knock) == [250, 550, 550]
 
 
 async def test_a_link_that_names_nobody_promises_nothing_and_does_nothing(desk: Desk) -> None:

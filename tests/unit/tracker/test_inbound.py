@@ -1,5 +1,6 @@
 """Inbound mail from bytes to the log: what a signed handle proves is said once, and nothing else is said at all."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -205,13 +206,68 @@ async def test_a_receipt_for_another_message_is_none_for_the_one_it_carries_alon
     assert await door.told(item) == []
 
 
-async def test_a_bounce_proved_by_a_message_id_alone_is_kept_and_says_nothing(door: Door) -> None:
+async def test_a_bounce_whose_sender_a_relay_rewrote_is_said_by_its_message_id_and_suppresses_nobody(
+    door: Door,
+) -> None:
     item = await door.sent("ann@world.test")
-    values = fields(item) | {"to": "hello@sendlog.test", "envid": ""}
-    carried = f"--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: {values['message_id']}\n\n--b--"
-    result = await door.takes(DSN.format(**values).replace("--b--", carried))
+    await door.takes(_carrying(item, DSN, to="hello@sendlog.test", envid=""))
+    assert (await door.told(item), await door.suppressed()) == (["bounced"], {})
+
+
+async def test_what_words_alone_say_of_a_message_id_is_kept_and_says_nothing(door: Door) -> None:
+    item = await door.sent("ann@world.test")
+    letter = (
+        "From: MAILER-DAEMON@mx.test\nTo: hello@sendlog.test\nSubject: failure notice\n\n<ann@world.test>:\n"
+        "550 5.1.1 user unknown\n\n--- Below this line is a copy of the message.\n\n{}Subject: Welcome\n"
+    )
+    result = await door.takes(letter.format(f"Message-ID: {fields(item)['message_id']}\n"))
+    assert (result.kind, result.found is not None) == ("dsn", True)
     assert (await door.told(item), await door.suppressed()) == ([], {})
     assert await door.kept() == [result.raw_key]
+
+
+@pytest.mark.parametrize("letter", [DSN, MDN, REPLY], ids=["dsn", "mdn", "reply"])
+async def test_what_comes_to_an_address_with_a_forged_token_is_believed_in_nothing_else(
+    door: Door, letter: str
+) -> None:
+    item = await door.sent("ann@world.test")
+    local, _, domain = fields(item)["to"].partition("@")
+    wrong = f"{local[:-4]}{'aaaa' if local[-4:] != 'aaaa' else 'bbbb'}@{domain}"
+    raw = _carrying(item, letter, to=wrong)
+    assert (await door.takes(raw)).said == ()
+    assert (await door.takes(raw.replace(wrong, "hello@sendlog.test"), wrong)).said == ()
+    assert await door.told(item) == []
+    assert (await door.takes(raw.replace(wrong, "hello@sendlog.test"))).said
+
+
+async def test_an_ses_notification_proves_its_email_by_the_sender_that_ses_was_given(door: Door) -> None:
+    item = await door.sent("ann@world.test", "bob@world.test")
+    sender = fields(item)["to"]
+    told = {"emailAddress": "ann@world.test", "action": "failed", "status": "5.1.1"}
+    bounce = {"bouncedRecipients": [told | {"diagnosticCode": "smtp; 550 5.1.1 user unknown"}]}
+    complaint = {"complainedRecipients": [{"emailAddress": "bob@world.test"}]}
+
+    async def notifies(**mail: object) -> list[str]:
+        before = len(await door.told(item))
+        for kind, said in (("Bounce", bounce), ("Complaint", complaint)):
+            body = {"notificationType": kind, kind.lower(): said, "mail": mail}
+            letter = f"From: no-reply@sns.amazonaws.com\nTo: hello@sendlog.test\n\n{json.dumps(body)}\n"
+            await door.takes(letter)
+        return (await door.told(item))[before:]
+
+    assert await notifies(source="hello@sendlog.test") == []
+    named = {"messageId": fields(item)["message_id"]}
+    assert await notifies(source="hello@sendlog.test", commonHeaders=named) == ["bounced", "complained"]
+    assert await door.suppressed() == {}
+    assert await notifies(source=sender) == ["bounced", "complained"]
+    assert await door.suppressed() == {"ann@world.test": "bounce", "bob@world.test": "complaint"}
+
+
+def _carrying(item: record.Record, letter: str, **changes: str) -> str:
+    """Return a letter with the header of the email it is about."""
+    values = fields(item) | changes
+    carried = f"--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: {values['message_id']}\n\n--b--"
+    return letter.format(**values).replace("--b--", carried)
 
 
 async def test_a_bounce_that_gives_our_envid_back_is_said_and_suppresses_nobody(door: Door) -> None:
@@ -319,6 +375,16 @@ async def test_a_report_on_a_report_is_nothing(door: Door) -> None:
     outer = DSN.format(**(values | {"to": "hello@sendlog.test", "recipient": "hello@sendlog.test"}))
     await door.takes(outer.replace("--b--", f"--b\nContent-Type: message/rfc822\n\n{inner}\n--b--"))
     assert (await door.told(item), await door.suppressed()) == ([], {})
+
+
+def test_an_address_made_here_is_taken_whoever_has_its_domain_now() -> None:
+    item = a_request("ann@world.test")
+    values, finder = fields(item), Finder(TOKENS, lambda: [WORKSPACE])
+    assert finder.is_signed(values["to"])
+    assert finder.is_signed(values["leaving"])
+    assert not any(
+        map(finder.is_signed, (fields(item, STRANGER)["to"], "bounce+1@platform.test", "hello@sendlog.test"))
+    )
 
 
 def test_every_handle_fits_into_a_local_part() -> None:
