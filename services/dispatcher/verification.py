@@ -19,6 +19,7 @@ from shared.runtime.buckets import Bucket
 from shared.runtime.configuration import Account
 from shared.runtime.keyring import KeyringError
 from shared.runtime.log import BrokerUnavailable
+from shared.runtime.tokens import Tokens
 
 logger = structlog.get_logger(__name__)
 SUBJECT: Final = "verify.accounts"
@@ -82,7 +83,8 @@ async def _verify(
     try:
         senders = await _senders(session, house, account)
         ok = all(check.ok for check in senders)
-        return Report(ok, [*capabilities(session, account), *senders, comes_back(account)])
+        tokens = house.origin(account.workspace, _NO_EMAIL).tokens
+        return Report(ok, [*capabilities(session, account), *senders, comes_back(account, tokens)])
     finally:
         await session.close()
 
@@ -112,7 +114,7 @@ def sender_check(sender: str, reply: Reply | None) -> Check:
     return Check("envelope_sender", False, f"{shown} is refused, and mail from it will be: {reply}")
 
 
-def comes_back(account: Account) -> Check:
+def comes_back(account: Account, tokens: Tokens) -> Check:
     """Return where reports about mail go, and what it costs to have no domain for them. Pure."""
     if account.return_path_domain:
         where = f"reports go to {handles.PREFIX}+…@{account.return_path_domain}: its mail must lead to the ingress"
@@ -122,6 +124,13 @@ def comes_back(account: Account) -> Check:
         "that mailbox takes +… and is linked by IMAP or leads to the ingress, its owner sees them too, and a server "
         "that allows no sender but the login refuses the mail"
     )
+    unsigned = [
+        one.address
+        for one in account.identities
+        if handles.sender(tokens, _NO_EMAIL, account, one.address) == address.to_ascii_domain(one.address)
+    ]
+    if unsigned:
+        cost += f"; {', '.join(unsigned[:5])} has no room for +…, so bounces of its mail suppress nobody"
     return Check("return_path", False, cost)
 
 
