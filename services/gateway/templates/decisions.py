@@ -10,7 +10,7 @@ from msgspec import UNSET
 from services.gateway import identifiers
 from services.gateway.emails import rendering
 from services.gateway.errors import TEMPLATE_ERROR, ApiError, Problem, invalid
-from services.gateway.templates.entries import MAX_VERSIONS, Head, Version
+from services.gateway.templates.entries import MAX_VERSIONS, Head, Made, Version
 from services.gateway.templates.fields import TemplateChange
 from shared.mail import header
 
@@ -66,27 +66,27 @@ def variables(version: Version) -> list[str]:
     return list(names)
 
 
-def opened(template_id: str, workspace: str, wanted: TemplateChange, now: datetime) -> Head:
-    """Return the new template."""
+def opened(template_id: str, workspace: str, wanted: TemplateChange, first: Made) -> Head:
+    """Return the new template with its first version."""
     assert wanted.name is not UNSET
     return Head(
         id=template_id,
         workspace=workspace,
         name=wanted.name,
         alias=None if wanted.alias is UNSET else wanted.alias,
-        versions=((1, now),),
-        created_at=now,
-        updated_at=now,
+        versions=(first,),
+        created_at=first.made_at,
+        updated_at=first.made_at,
     )
 
 
-def changed(head: Head, wanted: TemplateChange, number: int | None, now: datetime) -> Head:
-    """Return the template with the change; `number` is its new version if its texts are others."""
+def changed(head: Head, wanted: TemplateChange, made: Made | None, now: datetime) -> Head:
+    """Return the template with the change; `made` is its new version if its texts are others."""
     return msgspec.structs.replace(
         head,
         name=head.name if wanted.name is UNSET else wanted.name,
         alias=head.alias if wanted.alias is UNSET else wanted.alias,
-        versions=head.versions if number is None else (*head.versions, (number, now)),
+        versions=head.versions if made is None else (*head.versions, made),
         updated_at=now,
     )
 
@@ -106,6 +106,6 @@ def number_of(head: Head, version: int | None, path: str) -> int:
     """Return which version is meant: the latest if none is said. Raises: ApiError 400."""
     if version is None:
         return head.latest
-    if not head.has(version):
+    if head.made(version) is None:
         raise invalid([Problem(path, f"there is no version {version} of this template")])
     return version

@@ -12,6 +12,17 @@ import msgspec
 MAX_VERSIONS: Final = 1000
 
 
+class Made(NamedTuple):
+    """A version of a template: its number, when it was made, and the mark its texts lie under.
+
+    The mark keeps apart what several write at once: only the head that is written says whose version counts.
+    """
+
+    number: int
+    made_at: datetime
+    mark: str = ""
+
+
 class Head(msgspec.Struct, frozen=True, kw_only=True, tag="template"):
     """A template without its texts: which versions it has, and which one is sent."""
 
@@ -19,7 +30,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag="template"):
     workspace: str
     name: str
     alias: str | None = None
-    versions: tuple[tuple[int, datetime], ...]
+    versions: tuple[Made, ...]
     published: int | None = None
     created_at: datetime
     updated_at: datetime
@@ -27,11 +38,11 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag="template"):
     @property
     def latest(self) -> int:
         """The number of the newest version, published or not."""
-        return self.versions[-1][0]
+        return self.versions[-1].number
 
-    def has(self, version: int) -> bool:
-        """Say whether there is such a version."""
-        return any(number == version for number, _ in self.versions)
+    def made(self, number: int) -> Made | None:
+        """Return the version of that number, if there is one."""
+        return next((version for version in self.versions if version.number == number), None)
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True, tag="alias"):
@@ -92,6 +103,7 @@ def alias_key(workspace: str, alias: str) -> str:
     return f"{workspace}.alias.{alias}"
 
 
-def version_key(workspace: str, template_id: str, version: int) -> str:
+def version_key(workspace: str, template_id: str, made: Made) -> str:
     """Return the bucket key of a version."""
-    return f"{workspace}.{template_id}.{version}"
+    name = f"{made.number}-{made.mark}" if made.mark else str(made.number)
+    return f"{workspace}.{template_id}.{name}"

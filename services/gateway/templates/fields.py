@@ -136,7 +136,7 @@ def shown(head: Head, number: int, version: Version, variables: list[str]) -> Te
 
 def versions(head: Head) -> list[VersionListed]:
     """Return the template's versions, newest first."""
-    return [VersionListed(n, n == head.published, made_at) for n, made_at in reversed(head.versions)]
+    return [VersionListed(n, n == head.published, made_at) for n, made_at, _ in reversed(head.versions)]
 
 
 def _common(head: Head) -> dict[str, Any]:

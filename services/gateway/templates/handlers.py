@@ -1,10 +1,12 @@
 """Handles the requests about templates: load, decide, write to the buckets, answer.
 
 A name is claimed before the template that bears it is written, and a version before the head that names it: what
-a crash leaves behind is a claim without a template, which the next one who wants the name takes over.
+a crash leaves behind is a claim without a template, which the next one who wants the name takes over, and texts
+that no head names.
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -13,8 +15,7 @@ from services.gateway import identifiers, paging
 from services.gateway.errors import CONFLICT, ApiError, Problem, invalid, not_found
 from services.gateway.request import Reply, Request
 from services.gateway.templates import composing, decisions, entries, fields
-from services.gateway.templates.entries import Alias, Head, Version
-from services.gateway.templates.library import VersionTaken
+from services.gateway.templates.entries import Alias, Head, Made, Version
 from shared.runtime import buckets
 
 MAX_TEMPLATES: Final = 5000
@@ -30,10 +31,10 @@ async def create(request: Request) -> Reply:
     if len(library.mine(request.workspace)) >= MAX_TEMPLATES:
         raise invalid([Problem("$", f"a workspace has at most {MAX_TEMPLATES} templates")])
     template_id = identifiers.fresh()
-    head = decisions.opened(template_id, request.workspace, wanted, datetime.now(UTC))
+    head = decisions.opened(template_id, request.workspace, wanted, _made(1))
     if head.alias is not None:
         await _claim(request, head.alias, template_id)
-    await library.write(request.workspace, template_id, 1, version)
+    await library.write(request.workspace, template_id, head.versions[0], version)
     await library.heads.put(entries.head_key(request.workspace, template_id), head, revision=0)
     return Reply(fields.shown(head, 1, version, decisions.variables(version)))
 
@@ -73,13 +74,14 @@ async def change(request: Request) -> Reply:
         await asyncio.to_thread(decisions.refuse, version, wanted)
         if isinstance(wanted.alias, str) and wanted.alias != head.alias:
             await _claim(request, wanted.alias, head.id)
-        number = None if version == known else await _write(request, head, version)
-        fresh = decisions.changed(head, wanted, number, datetime.now(UTC))
+        made = None if version == known else await _write(request, head, version)
+        fresh = decisions.changed(head, wanted, made, datetime.now(UTC))
         try:
             await library.heads.put(entries.head_key(head.workspace, head.id), fresh, revision=revision)
             break
         except buckets.Changed:
-            continue
+            if made is not None:
+                await library.drop(head, made)
     if head.alias is not None and head.alias != fresh.alias:
         await _release(request, head.alias, head.id)
     await asyncio.sleep(buckets.SETTLED_AFTER)
@@ -145,16 +147,16 @@ async def _shown(request: Request, head: Head, version: int | None = None) -> fi
     return fields.shown(head, number, texts, await asyncio.to_thread(decisions.variables, texts))
 
 
-async def _write(request: Request, head: Head, version: Version) -> int:
-    """Write a new version and return its number; one that somebody else began is passed over."""
+async def _write(request: Request, head: Head, version: Version) -> Made:
+    """Write a new version, which counts once the head names it."""
     decisions.require_room(head)
-    number = head.latest + 1
-    while True:
-        try:
-            await request.services.templates.write(head.workspace, head.id, number, version)
-            return number
-        except VersionTaken:
-            number += 1
+    made = _made(head.latest + 1)
+    await request.services.templates.write(head.workspace, head.id, made, version)
+    return made
+
+
+def _made(number: int) -> Made:
+    return Made(number, datetime.now(UTC), secrets.token_hex(4))
 
 
 async def _claim(request: Request, alias: str, template_id: str) -> None:

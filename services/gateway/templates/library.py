@@ -10,17 +10,13 @@ import nats
 from nats.aio.client import Client
 
 from services.gateway.templates import entries
-from services.gateway.templates.entries import Alias, Head, Version
-from shared.runtime import buckets, topology
+from services.gateway.templates.entries import Alias, Head, Made, Version
+from shared.runtime import topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.log import BrokerUnavailable
 
 KEPT: Final = 16 * 1024 * 1024
 _ENTRY: Final = cast("type[Head | Alias]", Head | Alias)
-
-
-class VersionTaken(Exception):
-    """The version is there already: somebody else made it, or began to."""
 
 
 class Library:
@@ -61,7 +57,9 @@ class Library:
 
     async def version(self, head: Head, number: int) -> Version:
         """Return what a version of the head says. Raises: BrokerUnavailable."""
-        key = entries.version_key(head.workspace, head.id, number)
+        made = head.made(number)
+        assert made is not None
+        key = entries.version_key(head.workspace, head.id, made)
         found = self._versions.get(key)
         if found is None:
             found = await self._read(key)
@@ -70,25 +68,26 @@ class Library:
             self._versions.move_to_end(key)
         return found
 
-    async def write(self, workspace: str, template_id: str, number: int, version: Version) -> None:
-        """Write a version that is not there yet. Raises: VersionTaken, BrokerUnavailable."""
-        key = entries.version_key(workspace, template_id, number)
+    async def write(self, workspace: str, template_id: str, made: Made, version: Version) -> None:
+        """Write what a version says, before any head names it. Raises: BrokerUnavailable."""
+        key = entries.version_key(workspace, template_id, made)
         try:
             await self._client.jetstream(timeout=2).publish(
-                f"$KV.{topology.TEMPLATE_VERSIONS}.{key}",
-                entries.packed(version),
-                headers={"Nats-Expected-Last-Subject-Sequence": "0"},
+                f"$KV.{topology.TEMPLATE_VERSIONS}.{key}", entries.packed(version)
             )
-        except nats.js.errors.APIError as error:
-            if error.err_code == buckets.WRONG_LAST_SEQUENCE:
-                raise VersionTaken(key) from error
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             raise BrokerUnavailable(f"templates: {error!r}") from error
-        except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"templates: {error!r}") from error
+
+    async def drop(self, head: Head, made: Made) -> None:
+        """Remove a version that no head names. Raises: BrokerUnavailable."""
+        await self._purge(entries.version_key(head.workspace, head.id, made))
 
     async def forget(self, workspace: str, template_id: str) -> None:
         """Remove all versions of a template that is gone. Raises: BrokerUnavailable."""
-        subject = f"$KV.{topology.TEMPLATE_VERSIONS}.{workspace}.{template_id}.*"
+        await self._purge(f"{workspace}.{template_id}.*")
+
+    async def _purge(self, keys: str) -> None:
+        subject = f"$KV.{topology.TEMPLATE_VERSIONS}.{keys}"
         try:
             await self._client.jetstream(timeout=5).purge_stream(
                 f"KV_{topology.TEMPLATE_VERSIONS}", subject=subject

@@ -43,7 +43,7 @@ class Resolver:
         head = await self._head(name)
         if head is None:
             return Problem(".template_id", f"there is no template {name[:80]!r}")
-        if version is not None and not head.has(version):
+        if version is not None and head.made(version) is None:
             return Problem(".template_version", f"the template {name!r} has no version {version}")
         number = version or head.published
         if number is None:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.gateway.templates import entries, handlers, library
@@ -139,7 +140,8 @@ async def test_changes_at_once_all_hold(client: Client) -> None:
     assert [answer.status for answer in answers] == [200, 200, 200]
     now = (await client.ask("GET", path)).data
     assert (now["subject"], now["text"], now["html"]) == ("S", "T", "H")
-    assert len((await client.ask("GET", f"{path}/versions")).data) == 4
+    versions = (await client.ask("GET", f"{path}/versions")).data
+    assert [one["version"] for one in versions] == [4, 3, 2, 1]
 
 
 async def test_rendering_shows_the_texts_and_says_all_that_is_missing(client: Client) -> None:
@@ -211,12 +213,31 @@ async def test_versions_in_memory_are_bounded_and_read_again(replicas: Gateways)
     await shelf.close()
 
 
-async def test_a_version_that_somebody_began_is_passed_over(client: Client, replicas: Gateways) -> None:
+async def test_a_version_that_somebody_began_costs_no_number(client: Client, replicas: Gateways) -> None:
     made = await make(client)
     shelf = library.Library(replicas.client)
-    await shelf.write("default", made["id"], 2, entries.Version(text="left by a crash"))
+    left = entries.Made(2, datetime.now(UTC), "crashed")
+    await shelf.write("default", made["id"], left, entries.Version(text="left by a crash"))
     changed = (await client.ask("PATCH", f"/templates/{made['id']}", {"subject": "S"})).data
-    assert (changed["version"], changed["subject"]) == (3, "S")
-    assert [
-        one["version"] for one in (await client.ask("GET", f"/templates/{made['id']}/versions")).data
-    ] == [3, 1]
+    assert (changed["version"], changed["subject"], changed["text"]) == (2, "S", None)
+
+
+async def test_many_changes_at_once_leave_as_many_versions_and_no_texts_besides(
+    client: Client, replicas: Gateways
+) -> None:
+    made = await make(client)
+    path = f"/templates/{made['id']}"
+    answers = await asyncio.gather(*(client.ask("PATCH", path, {"subject": f"S{n}"}) for n in range(8)))
+    assert sorted(answer.data["latest_version"] for answer in answers) == list(range(2, 10))
+    stream = await replicas.client.jetstream().stream_info(
+        f"KV_{topology.TEMPLATE_VERSIONS}",
+        subjects_filter=f"$KV.{topology.TEMPLATE_VERSIONS}.default.{made['id']}.*",
+    )
+    assert len(stream.state.subjects or {}) == 9
+
+
+def test_a_head_that_was_written_before_versions_had_marks_is_read() -> None:
+    """They name their texts by the number alone."""
+    old = b'{"type":"template","id":"t","workspace":"w","name":"n","versions":[[1,"2026-11-01T08:00:00Z"]],"created_at":"2026-11-01T08:00:00Z","updated_at":"2026-11-01T08:00:00Z"}'
+    head = msgspec.json.decode(old, type=entries.Head)
+    assert entries.version_key("w", "t", head.versions[0]) == "w.t.1"
