@@ -6,19 +6,22 @@ held against its digest, and one that is damaged is broken off before its end.
 
 import hashlib
 from collections.abc import AsyncGenerator
+from typing import Final
 
-import asyncpg
 import structlog
 
 from services.gateway import errors
-from services.gateway.emails import ranges, reading, store
+from services.gateway.emails import ranges, reading
 from services.gateway.errors import ApiError, Problem
 from services.gateway.request import Download, Request
 from shared.events import email
-from shared.runtime import postgres
 from shared.runtime.content import ContentMissing, ContentUnavailable
 
 logger = structlog.get_logger(__name__)
+_GONE: Final = {
+    reading.EXPIRED: "the content of this email has expired: its history is kept, its files are not",
+    reading.LOST: "the file is lost: the content store does not have it any more",
+}
 
 
 async def download(request: Request) -> Download:
@@ -70,19 +73,8 @@ async def _first(request: Request, file: email.Attachment, pieces: AsyncGenerato
 
 
 async def _gone(request: Request, file: email.Attachment) -> ApiError:
-    """Return why the file is not there: its email's content expired with it, or it should be there."""
-    pool, email_id = request.services.pool, request.path["id"]
-    try:
-        question = store.find_content(pool, request.workspace, email_id)
-        expired = await store.within(reading.ROW_WITHIN, question) is None
-    except (*postgres.UNAVAILABLE, asyncpg.PostgresError):
-        expired = False
-    if expired:
-        what = "the content of this email has expired: its history is kept, its files are not"
-        return ApiError(errors.NOT_FOUND, what, [Problem("$.content", reading.EXPIRED)])
-    logger.error("content_lost", email_id=email_id, key=file.key)
-    what = "the file is lost: the content store does not have it any more"
-    return ApiError(errors.NOT_FOUND, what, [Problem("$.content", reading.LOST)])
+    found = await reading.file_gone(request.services, request.workspace, request.path["id"], file.key)
+    return ApiError(errors.NOT_FOUND, _GONE[found.reason], [Problem("$.content", found.reason)])
 
 
 async def _rest(

@@ -28,7 +28,7 @@ async def show(request: Request) -> Download:
     sent = as_sent(found.state, found.records)
     try:
         content = await reading.load_content(services, request.workspace, email_id, found.records)
-        await reading.require_files(services, email_id, sent)
+        await reading.require_files(services, request.workspace, email_id, sent)
     except reading.ContentGone as error:
         raise reading.gone(error) from error
     account = await submitting.account_for(services, request.workspace, sent.account_id)

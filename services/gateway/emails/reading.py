@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -150,16 +151,26 @@ async def _opened(contents: content.ContentStore, body: email.Body | None) -> em
     return email.unpack(packed) if packed else email.Content()
 
 
-async def require_files(services: Services, email_id: str, sent: email.Email) -> None:
+async def require_files(services: Services, workspace: str, email_id: str, sent: email.Email) -> None:
     """See that every file of the email is there, without reading it. Raises: ContentGone; ApiError 503."""
     try:
         await message.check_files(sent, services.content)
     except message.ContentLost as error:
-        logger.error("content_lost", email_id=email_id, error=str(error))
-        raise ContentGone(LOST) from error
+        raise await file_gone(services, workspace, email_id, str(error)) from error
     except content.ContentUnavailable as error:
         logger.warning("content_unavailable", email_id=email_id, error=repr(error))
         raise errors.unavailable("the email's attachments cannot be read right now") from error
+
+
+async def file_gone(services: Services, workspace: str, email_id: str, what: str) -> ContentGone:
+    """Return why a file is not there: it expired with its email's content, or it should be there."""
+    try:
+        if await store.within(ROW_WITHIN, store.has_expired(services.pool, workspace, email_id)):
+            return ContentGone(EXPIRED)
+    except (*postgres.UNAVAILABLE, asyncpg.PostgresError) as error:
+        logger.warning("content_unavailable", email_id=email_id, error=repr(error))
+    logger.error("content_lost", email_id=email_id, error=what)
+    return ContentGone(LOST)
 
 
 def gone(error: ContentGone) -> ApiError:

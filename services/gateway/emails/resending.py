@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from services.gateway import errors
-from services.gateway.emails import draft, fields, reading, repeats, submitting
+from services.gateway.emails import draft, fields, reading, repeats, store, submitting
 from services.gateway.emails.repeats import Claim
-from services.gateway.request import Reply, Request
+from services.gateway.request import Reply, Request, Services
 from shared.events import email, submission
 from shared.events.base import EmailId, WorkspaceId
+from shared.runtime import postgres
 
 
 async def resend(request: Request) -> Reply:
@@ -44,7 +45,8 @@ async def _again(request: Request, about: Claim, email_id: EmailId) -> submissio
     assert old is not None
     try:
         content = await reading.load_content(services, request.workspace, email_id, found.records)
-        await reading.require_files(services, email_id, old)
+        await reading.require_files(services, request.workspace, email_id, old)
+        await _require_time(services, request.workspace, email_id)
     except reading.ContentGone as error:
         raise reading.gone(error) from error
     made, now = draft_of(old, content), datetime.now(UTC)
@@ -57,6 +59,19 @@ async def _again(request: Request, about: Claim, email_id: EmailId) -> submissio
         "template_version": old.template_version,
     }
     return msgspec.structs.replace(event, email=msgspec.structs.replace(event.email, **lineage))
+
+
+async def _require_time(services: Services, workspace: str, email_id: EmailId) -> None:
+    """Refuse what may be deleted any moment, before its files are known to be another email's too.
+
+    Raises: reading.ContentGone.
+    """
+    try:
+        due = await store.within(reading.ROW_WITHIN, store.is_due(services.pool, workspace, email_id))
+    except postgres.UNAVAILABLE:
+        return  # whoever deletes asks the same database
+    if due:
+        raise reading.ContentGone(reading.EXPIRED)
 
 
 def draft_of(old: email.Email, content: email.Content) -> draft.Draft:

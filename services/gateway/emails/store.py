@@ -111,6 +111,16 @@ def read_state(email_id: str, data: bytes) -> fold.State | None:
         return None
 
 
+async def has_expired(pool: asyncpg.Pool, workspace: str, email_id: str) -> bool:
+    """Say whether the email's content was deleted when its time was over. Raises: postgres.UNAVAILABLE."""
+    return bool(await pool.fetchval(SQL["has_expired"], workspace, email_id))
+
+
+async def is_due(pool: asyncpg.Pool, workspace: str, email_id: str) -> bool:
+    """Say whether the email's content may be deleted any moment. Raises: postgres.UNAVAILABLE."""
+    return bool(await pool.fetchval(SQL["is_due"], workspace, email_id))
+
+
 async def find_content(pool: asyncpg.Pool, workspace: str, email_id: str) -> email.Body | None:
     """Return the archived body, unless it has expired. Raises: postgres.UNAVAILABLE."""
     found = await pool.fetchval(SQL["find_content"], workspace, email_id)

@@ -25,6 +25,18 @@ SELECT e.state FROM projector.emails e WHERE e.workspace = $1 AND e.email_id = $
 -- name: find_content
 SELECT c.body FROM projector.contents c WHERE c.workspace = $1 AND c.email_id = $2
 
+-- name: has_expired
+-- What is not projected yet has no content either.
+SELECT EXISTS (
+    SELECT FROM projector.emails e WHERE e.workspace = $1 AND e.email_id = $2 AND e.created_at IS NOT NULL
+) AND NOT EXISTS (SELECT FROM projector.contents c WHERE c.workspace = $1 AND c.email_id = $2)
+
+-- name: is_due
+-- Few rows are older than now: those that are about to be swept.
+SELECT EXISTS (
+    SELECT FROM projector.expiries x WHERE x.expires_at < now() AND x.workspace = $1 AND x.email_id = $2
+)
+
 -- name: page
 -- One row at least, for one statement sees one moment: the page is what was projected up to then, and no more.
 SELECT p.projected_at, e.email_id, e.created_at, e.state

@@ -2,11 +2,14 @@
 
 import asyncio
 import uuid
+from base64 import b64encode
+from datetime import timedelta
 from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
 
+from tests.integration.gateway.emails import forms
 from tests.integration.gateway.emails.conftest import House
 from tests.integration.gateway.emails.door import Answer, Behind, Door
 
@@ -103,6 +106,33 @@ async def test_expired_content_is_409_and_nothing_is_sent(door: Door, behind: Be
     assert (answer.status, answer.error["code"]) == (409, "CONFLICT")
     assert answer.error["details"] == [{"path": "$.content", "message": "content_expired"}]
     assert await behind.emails_in_log() == 0
+
+
+async def test_content_that_may_be_deleted_any_moment_is_expired(door: Door, behind: Behind) -> None:
+    """Its files could go before the new email's row refers to them."""
+    first = (await door.sent(attachments=[{"filename": "a.txt", "content": "aGk"}]))["id"]
+    await behind.project(first)
+    due = "INSERT INTO projector.expiries (workspace, email_id, expires_at) VALUES ($1, $2, now() + $3)"
+    await behind.pool.execute(due, behind.name, first, timedelta(hours=1))
+    assert (await resend(door, first)).status == 202
+    await behind.pool.execute(due, behind.name, first, timedelta(0))
+    answer = await resend(door, first)
+    assert (answer.status, answer.error["details"][0]["message"]) == (409, "content_expired")
+
+
+async def test_files_that_went_with_the_content_are_expired_and_not_lost(
+    door: Door, behind: Behind, house: House
+) -> None:
+    """Also while the log still has what the email said."""
+    data = b"gone with the content"
+    first = (await door.sent(attachments=[{"filename": "a.txt", "content": b64encode(data).decode()}]))["id"]
+    await behind.project(first)
+    [kept] = [one for one in forms.kept(house.home / "content") if one.read_bytes() == data]
+    kept.unlink()
+    assert (await resend(door, first)).error["details"][0]["message"] == "content_lost"
+    await behind.pool.execute("DELETE FROM projector.contents WHERE email_id = $1", first)
+    answers = [await resend(door, first), await door.ask("GET", f"/emails/{first}/raw")]
+    assert {answer.error["details"][0]["message"] for answer in answers} == {"content_expired"}
 
 
 @pytest.mark.parametrize("change", [{"disabled": True}, {"identities": ()}])
