@@ -105,8 +105,27 @@ async def ready(
     now: datetime,
     traceparent: str | None,
 ) -> Ready:
-    """Return the records of the accepted items, everything they refer to being stored. Raises: ApiError 503."""
+    """Return the records of the accepted items, everything they refer to being stored.
+
+    Raises: ApiError 503; no file is left then, nor when the time for it is over.
+    """
     kept = await _stored(services, batch, good, files, now)
+    try:
+        return await _recorded(services, batch, good, kept, rejected, now, traceparent)
+    except BaseException:
+        await _drop(services, kept)
+        raise
+
+
+async def _recorded(
+    services: Services,
+    batch: Batch,
+    good: Sequence[Granted],
+    kept: Sequence[acceptance.Kept],
+    rejected: tuple[email.Rejection, ...],
+    now: datetime,
+    traceparent: str | None,
+) -> Ready:
     ids = batch_verdicts.ids(batch.about.workspace, batch.key, [one.number for one in good])
     records: list[Record] = []
     pace = Pace()
@@ -136,7 +155,8 @@ async def _stored(
     """Return each item's content as its record names it. Raises: ApiError 503; no file is left then."""
     workspace = batch.about.workspace
     bodies = await _stored_bodies(services, workspace, good, batch.batch_id, now)
-    shared = await attaching.store(services.content, workspace, files)
+    is_shared = any(one.checked.item.shares_files for one in good)
+    shared = await attaching.store(services.content, workspace, files) if is_shared else ()
     kept: list[acceptance.Kept] = []
     try:
         for one in good:
@@ -152,10 +172,13 @@ async def _stored(
                 )
             )
     except BaseException:
-        stored = [file for content in kept for file in content.attachments]
-        await attaching.drop(services.content, [*shared, *stored])
+        await _drop(services, [acceptance.Kept(email.Body(), shared), *kept])
         raise
     return kept
+
+
+async def _drop(services: Services, kept: Sequence[acceptance.Kept]) -> None:
+    await attaching.drop(services.content, [file for content in kept for file in content.attachments])
 
 
 async def _stored_bodies(

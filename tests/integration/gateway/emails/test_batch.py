@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.gateway.emails import forms
 from tests.integration.gateway.emails.batches import SHARED, accepted, batch, is_replay, recipients
 from tests.integration.gateway.emails.conftest import House
 from tests.integration.gateway.emails.door import GOOD, Behind, Door
@@ -217,6 +218,16 @@ async def test_attachments_are_shared_or_an_items_own(door: Door, behind: Behind
     assert b"all.txt" in raw
     broken = await batch(door, recipients(4, attachments=[file("a.txt", "???")]))
     assert (broken.status, broken.paths) == (400, ["$.attachments[0].content"])
+
+
+async def test_shared_attachments_that_no_accepted_item_has_are_not_kept(door: Door, house: House) -> None:
+    body = recipients(2, attachments=[{"filename": "all.txt", "content": "b25seSBmb3IgdGhlIHJlZnVzZWQ"}])
+    body["recipients"][0]["to"] = "nobody"
+    body["recipients"][1]["attachments"] = []
+    answer = await accepted(door, body | {"mode": "partial"})
+    assert [item["status"] for item in answer.data] == ["rejected", "queued"]
+    files = forms.kept(house.home / "content")
+    assert b"only for the refused" not in [file.read_bytes() for file in files]
 
 
 async def test_a_batch_that_would_be_too_much_is_413_and_nothing_is_stored(
