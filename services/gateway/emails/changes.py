@@ -49,6 +49,6 @@ def time_problems(state: fold.State, to: datetime, now: datetime) -> list[Proble
     expires_at = state.email.expires_at if state.email else None
     if why := times.scheduled(to, now):
         return [Problem("$.scheduled_at", why)]
-    if expires_at is not None and to >= expires_at:
-        return [Problem("$.scheduled_at", "is not before the email's expires_at")]
+    if expires_at is not None and (why := times.expiring(expires_at, now, to)):
+        return [Problem("$.scheduled_at", f"cannot be: the email's expires_at {why}")]
     return []

@@ -95,3 +95,12 @@ def test_an_email_is_not_moved_past_its_own_deadline() -> None:
     assert not changes.time_problems(waiting, minute(119), NOW)
     assert changes.time_problems(waiting, minute(120), NOW)
     assert changes.time_problems(waiting, minute(1), NOW)
+
+
+def test_an_email_is_not_moved_so_early_that_it_would_be_tried_for_longer_than_any_may_be() -> None:
+    day = 24 * 60
+    waiting = state(requested(release="at", scheduled_at=minute(6 * day), expires_at=minute(10 * day)))
+    assert not changes.time_problems(waiting, minute(5 * day), NOW)
+    [problem] = changes.time_problems(waiting, minute(4 * day), NOW)
+    assert problem.path == "$.scheduled_at"
+    assert "5 days" in problem.message
