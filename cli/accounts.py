@@ -28,6 +28,7 @@ def register(commands: Commands) -> None:
         ("show", show, "show one SMTP account"),
         ("remove", remove, "remove an SMTP account; mail that waits for it is deferred"),
         ("verify", verify, "connect to an account's server for real and say what works"),
+        ("rotate-dkim", rotate_dkim, "make new DKIM keys, to take the old ones' places once DNS shows them"),
     ):
         parser = command.add(accounts, name, run, what)
         parser.add_argument("account", metavar="ACCOUNT", help="its id or name, or `default`")
@@ -265,6 +266,14 @@ def _shown(identity: dict[str, Any]) -> str:
     return clean(
         f"{identity['name']} <{identity['address']}>" if identity.get("name") else identity["address"]
     )
+
+
+async def rotate_dkim(context: Context) -> None:
+    """Have new DKIM keys made beside the old ones."""
+    async with context.api() as api:
+        account = await found(api, context.arguments.account)
+        answer = await api.post(command.path("accounts", account["id"], "rotate-dkim"))
+    _tell(context, answer.data)
 
 
 async def verify(context: Context) -> int:

@@ -17,7 +17,8 @@ def tell(account: dict[str, Any], terminal: Terminal) -> None:
     """Print the TXT records that DNS has to have; each once, for identities of a domain share them."""
     keys = [key for identity in account["identities"] for key in identity.get("dkim", ())]
     for key in {key["selector"]: key for key in keys}.values():
-        terminal.heading(f"DKIM {clean(key['algorithm'])}: publish this TXT record")
+        when = "; verify then puts it in the old one's place" if key.get("waits") else ""
+        terminal.heading(f"DKIM {clean(key['algorithm'])}: publish this TXT record{when}")
         # On lines of their own and never cut: they are there to be copied.
         terminal.say(clean(key["record_name"]))
         terminal.say(clean(key["record_value"]))

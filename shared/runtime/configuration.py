@@ -67,7 +67,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DkimKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A DKIM key of a domain, shared by the account's identities there. `secret` is sealed, `public` is for DNS."""
+    """A DKIM key of a domain, shared by the account's identities there. `secret` is sealed, `public` is for DNS.
+
+    One that `waits` signs nothing yet: the one before it does, until DNS shows this one.
+    """
 
     domain: str
     algorithm: Algorithm
@@ -75,6 +78,7 @@ class DkimKey(msgspec.Struct, frozen=True, kw_only=True):
     public: str
     secret: str
     created_at: datetime
+    waits: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

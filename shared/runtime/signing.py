@@ -31,6 +31,7 @@ def _signer(account: Account, identity: Identity, keyring: Keyring) -> dkim.Sign
     keys = [
         dkim.Key(_private(keyring, key.secret, account.workspace, account.id), key.selector)
         for key in keys_of(account, identity)
+        if not key.waits
     ]
     if len(keys) < len(identity.dkim):
         raise KeyringError(f"keyring: account {account.id} lacks a DKIM key of {domain_of(identity)}")
@@ -44,7 +45,7 @@ def check(account: Account, keyring: Keyring) -> None:
 
 
 def keys_of(account: Account, identity: Identity) -> tuple[DkimKey, ...]:
-    """Return the keys that mail of this identity is signed with."""
+    """Return the keys that mail of this identity is signed with, and those that wait to take their places."""
     domain = domain_of(identity)
     return tuple(key for key in account.dkim_keys if key.domain == domain and key.algorithm in identity.dkim)
 

@@ -131,12 +131,13 @@ class NewAccount(AccountChange, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class DkimShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A DKIM key: the TXT record that DNS has to show for it."""
+    """A DKIM key: the TXT record that DNS has to show for it. One that `waits` signs once `verify` has seen that."""
 
     algorithm: Algorithm
     selector: str
     record_name: str
     record_value: str
+    waits: bool
 
 
 class IdentityShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,12 +194,13 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class DkimCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What DNS shows of a DKIM key; `unreachable` says nothing about the record."""
+    """What DNS shows of a DKIM key, `unreachable` saying nothing about the record; and whether mail is signed with it."""
 
     selector: str
     record_name: str
     dns: Dns
     message: str
+    signs: bool = True
 
 
 class MailboxVerified(msgspec.Struct, frozen=True):
@@ -270,4 +272,5 @@ def _key(key: DkimKey) -> DkimShown:
         selector=key.selector,
         record_name=dkim.record_name(key.selector, key.domain),
         record_value=dkim.record_value(key.algorithm, key.public),
+        waits=key.waits,
     )

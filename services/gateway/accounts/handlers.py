@@ -6,7 +6,7 @@ answered when every process that only watches has them too.
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ import nats
 
 from services.gateway import identifiers, paging
 from services.gateway.accounts import decisions, dkim_keys, dns_records, fields
-from services.gateway.errors import Problem, invalid, not_found, unavailable
+from services.gateway.errors import CONFLICT, ApiError, Problem, invalid, not_found, unavailable
 from services.gateway.request import Reply, Request
 from shared.runtime import buckets, outgoing
 from shared.runtime.configuration import Account, DkimKey, Workspace, account_key
@@ -65,13 +65,8 @@ async def change(request: Request) -> Reply:
         fresh, problems = decisions.changed(account, wanted, seal, datetime.now(UTC))
         await _refuse(request, fresh, problems)
         fresh = await _with_keys(fresh, seal, made)
-        try:
-            await request.services.accounts.put(
-                account_key(request.workspace, account.id), fresh, revision=revision
-            )
+        if await _is_put(request, fresh, revision):
             break
-        except buckets.Changed:
-            continue
     default_id = await _set_default(request, _rechosen(account.id, wanted.default))
     await asyncio.sleep(buckets.SETTLED_AFTER)
     return Reply(fields.shown(fresh, default_id))
@@ -88,17 +83,56 @@ async def remove(request: Request) -> Reply:
     return Reply(shown)
 
 
+async def rotate_dkim(request: Request) -> Reply:
+    """Make a key beside each that has none waiting. Raises: ApiError 409 when the account has no keys."""
+    made: dict[dkim_keys.Wanted, DkimKey] = {}
+    while True:
+        revision, account = await _load(request)
+        if not account.dkim_keys:
+            problem = Problem("$.identities", "none of them asks for a DKIM key")
+            raise ApiError(CONFLICT, "the account has no DKIM keys", [problem])
+        await _make(dkim_keys.settled(account), _seal(request, account.id), made)
+        fresh = dkim_keys.with_waiting(account, made.values(), datetime.now(UTC))
+        if await _is_put(request, fresh, revision):
+            return Reply(fields.shown(fresh, await _default_id(request)))
+
+
 async def verify(request: Request) -> Reply:
-    """Have a dispatcher and a tracker connect for real, ask DNS meanwhile, and return what they found."""
+    """Have a dispatcher and a tracker connect for real, ask DNS meanwhile, and return what they found.
+
+    What waits and is in DNS is in force then.
+    """
     _, account = await _load(request)
     asked = asyncio.create_task(dns_records.check(account.dkim_keys, request.services.nameservers))
     read = asyncio.create_task(_mailbox(request, account))
     try:
         report = await _connected(request, account)
-        return Reply(msgspec.structs.replace(report, dkim=await asked, imap=await read))
+        checks = dkim_keys.told(account.dkim_keys, await asked)
+        await _put_in_force(request, account, {one.selector for one in checks if one.signs})
+        return Reply(msgspec.structs.replace(report, dkim=checks, imap=await read))
     finally:
         asked.cancel()
         read.cancel()
+
+
+async def _put_in_force(request: Request, account: Account, selectors: set[str]) -> None:
+    """Sign with these keys from now on, on every dispatcher once this returns."""
+    while any(key.waits and key.selector in selectors for key in account.dkim_keys):
+        revision, account = await _load(request)
+        fresh = dkim_keys.in_force(account, selectors, datetime.now(UTC))
+        if await _is_put(request, fresh, revision):
+            await asyncio.sleep(buckets.SETTLED_AFTER)
+            return
+
+
+async def _is_put(request: Request, account: Account, revision: int) -> bool:
+    """Write the account; False when somebody else has changed it meanwhile."""
+    try:
+        key = account_key(request.workspace, account.id)
+        await request.services.accounts.put(key, account, revision=revision)
+    except buckets.Changed:
+        return False
+    return True
 
 
 async def _mailbox(request: Request, account: Account) -> fields.MailboxVerified | None:
@@ -151,10 +185,16 @@ async def _with_keys(
     account: Account, seal: decisions.Seal, made: dict[dkim_keys.Wanted, DkimKey]
 ) -> Account:
     """Return the account with every DKIM key it asks for; `made` remembers those of an earlier try."""
-    for one in dkim_keys.missing(account):
+    await _make(dkim_keys.missing(account), seal, made)
+    return dkim_keys.fitted(account, made.values())
+
+
+async def _make(
+    wanted: Iterable[dkim_keys.Wanted], seal: decisions.Seal, made: dict[dkim_keys.Wanted, DkimKey]
+) -> None:
+    for one in wanted:
         if one not in made:
             made[one] = await asyncio.to_thread(dkim_keys.new, one, seal, datetime.now(UTC))
-    return dkim_keys.fitted(account, made.values())
 
 
 async def _refuse(request: Request, account: Account, problems: list[Problem]) -> None:

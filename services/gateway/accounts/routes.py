@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.gateway import paging
+from services.gateway import errors, paging
 from services.gateway.accounts import fields, handlers
 from services.gateway.routing import Route
 
@@ -73,9 +73,22 @@ ROUTES: Final = (
         permission=_WRITE,
         summary="Connect to the account's server for real",
         description="Reports step by step and capability by capability what was found, and what DNS shows of "
-        "each DKIM key; the same of the linked mailbox under `imap`.",
+        "each DKIM key; the same of the linked mailbox under `imap`. A DKIM key that waits and is in DNS signs from "
+        "then on.",
         handler=handlers.verify,
         data=fields.Verified,
+        tag=_TAG,
+    ),
+    Route(
+        method="POST",
+        path="/accounts/{id}/rotate-dkim",
+        permission=_WRITE,
+        summary="Make new DKIM keys, to take the old ones' places",
+        description="They wait beside the old ones, which sign until `verify` sees the new ones' records in DNS. "
+        "409 when the account has no keys; a key beside which one waits gets no other.",
+        handler=handlers.rotate_dkim,
+        data=fields.AccountShown,
+        errors=(errors.CONFLICT,),
         tag=_TAG,
     ),
 )

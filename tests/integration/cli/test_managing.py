@@ -210,6 +210,22 @@ async def test_an_account_is_told_to_sign_and_keeps_its_identities(api: StubApi,
     assert api.asked[-1].body == {"identities": [{"address": "b@example.com", "dkim": []}]}
 
 
+async def test_new_keys_are_shown_with_what_they_wait_for(api: StubApi, cli: CommandLine) -> None:
+    hello = {
+        "address": "hello@example.com",
+        "name": "",
+        "dkim": [KEY, KEY | {"selector": "s2", "waits": True}],
+    }
+    api.answer("GET", f"/accounts/{ID}", ACCOUNT)
+    api.answer("POST", f"/accounts/{ID}/rotate-dkim", ACCOUNT | {"identities": [hello]})
+    told = await cli("accounts", "rotate-dkim", ID)
+    headings = [line for line in told.out.splitlines() if line.startswith("DKIM")]
+    assert headings == [
+        "DKIM rsa: publish this TXT record",
+        "DKIM rsa: publish this TXT record; verify then puts it in the old one's place",
+    ]
+
+
 async def test_verify_says_what_dns_shows(api: StubApi, cli: CommandLine) -> None:
     api.answer("GET", f"/accounts/{ID}", ACCOUNT)
     shown = [{"selector": "s1", "record_name": "s1._domainkey.a", "dns": "missing", "message": "no record"}]

@@ -1,48 +1,20 @@
 """DKIM keys of accounts: made for who asks, kept while asked for, shown without their secret, checked in DNS."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import dns.rcode
 import msgspec
 import pytest
-from nats.aio.msg import Msg
 
 from services.gateway import reseal
 from services.gateway.accounts import dns_records
 from shared.mail import dkim
-from shared.runtime import configuration, keyring, signing
-from shared.runtime.configuration import Account
-from tests.controls.dns_server import DnsServer, dns_server
+from shared.runtime import keyring, signing
+from tests.controls.dns_server import DnsServer
 from tests.controls.gateways import ACCOUNT, Client, Gateways
-
-BOTH = ["rsa", "ed25519"]
-
-
-async def opened(client: Client, *identities: dict[str, Any]) -> dict[str, Any]:
-    answer = await client.ask("POST", "/accounts", ACCOUNT | {"identities": list(identities)})
-    assert answer.status == 201, answer.text
-    account: dict[str, Any] = answer.data
-    return account
-
-
-async def changed(client: Client, account: dict[str, Any], *identities: dict[str, Any]) -> dict[str, Any]:
-    answer = await client.ask("PATCH", f"/accounts/{account['id']}", {"identities": list(identities)})
-    assert answer.status == 200, answer.text
-    after: dict[str, Any] = answer.data
-    return after
-
-
-async def stored(replicas: Gateways, account_id: str) -> Account:
-    found = await replicas.accounts.read(configuration.account_key("default", account_id))
-    assert found is not None
-    return found[1]
-
-
-def selectors(account: dict[str, Any]) -> list[list[str]]:
-    return [[key["selector"] for key in identity["dkim"]] for identity in account["identities"]]
+from tests.integration.gateway.accounts.opening import BOTH, changed, opened, selectors, stored
 
 
 async def test_an_identity_that_asks_gets_keys_and_the_records_for_dns(client: Client) -> None:
@@ -132,25 +104,6 @@ async def test_what_is_no_kind_of_key_is_refused_and_too_many_keys_too(client: C
     many = [{"address": f"a@d{n}.test", "dkim": BOTH} for n in range(11)]
     refused = await client.ask("POST", "/accounts", ACCOUNT | {"identities": many})
     assert (refused.status, list(refused.problems)) == (400, ["$.identities"])
-
-
-@pytest.fixture
-async def names() -> AsyncIterator[DnsServer]:
-    """A name server of the test's own."""
-    async with dns_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def asking(replicas: Gateways, names: DnsServer) -> Client:
-    """A gateway that asks this name server, and a dispatcher that finds nothing wrong."""
-
-    async def dispatcher(message: Msg) -> None:
-        await message.respond(b'{"ok":true,"checks":[]}')
-
-    await replicas.client.subscribe("verify.accounts", queue="dispatcher", cb=dispatcher)
-    await replicas.client.flush()
-    return await replicas.replica(await replicas.key(), dns_servers=names.address)
 
 
 async def found(client: Client, account: dict[str, Any]) -> dict[str, str]:
