@@ -56,6 +56,20 @@ def shown(text: str | None) -> str | None:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"
 
 
+def local(text: str, zone: str) -> str:
+    """Return a time of the API to the minute in a time zone, with its offset; in UTC where the zone is not known here."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    moment = read(text)
+    if moment is None:
+        return text
+    try:
+        moment = moment.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%d %H:%M%z}".replace("+0000", "Z")
+
+
 def age(text: str | None) -> str | None:
     """Return how long ago a time of the API was."""
     moment = read(text)

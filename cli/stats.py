@@ -75,11 +75,11 @@ def tell(data: dict[str, Any], terminal: Terminal, *, series: bool) -> None:
     if series:
         terminal.heading(f"By {clean(data['interval'])}")
         head = ("FROM", "SENT", *(name.upper() for name in _SERIES))
-        terminal.table(head, [_point(point) for point in data["series"]])
+        terminal.table(head, [_point(point, data["timezone"]) for point in data["series"]])
 
 
-def _point(point: dict[str, Any]) -> tuple[Any, ...]:
-    began = (moment.shown(point["at"]) or "")[:16] + "Z"
+def _point(point: dict[str, Any], zone: str) -> tuple[Any, ...]:
+    began = moment.local(point["at"], zone)
     counts = [point["totals"]["sent"], *(point["unique"][name] for name in _SERIES)]
     return began, *(f"{count:,}" for count in counts)
 

@@ -126,6 +126,17 @@ async def test_stats_show_a_series_when_an_interval_is_named(api: StubApi, cli: 
     assert json.loads((await cli("stats", "--json")).out) == _stats()
 
 
+@pytest.mark.parametrize(
+    ("zone", "began"),
+    [("Europe/Berlin", "2026-11-24 13:00+0100"), ("Nowhere/Else", "2026-11-24 12:00Z")],
+)
+async def test_a_series_is_told_in_the_hours_of_its_time_zone(
+    api: StubApi, cli: CommandLine, zone: str, began: str
+) -> None:
+    api.answer("GET", "/tracking/stats", _stats() | {"timezone": zone})
+    assert f"{began}  1,000" in (await cli("stats", "--interval", "hour", "--timezone", zone)).out
+
+
 async def test_stats_of_a_time_that_is_none_are_refused(api: StubApi, cli: CommandLine) -> None:
     assert (await cli("stats", "--from", "soon")).code == USAGE
     assert (await cli("stats", "--interval", "month")).code == USAGE
