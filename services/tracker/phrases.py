@@ -86,6 +86,7 @@ NO_SUCH_HOST: Final = re.compile(
         |domain))(?!\ keys?)
     |couldn't\ find\ any\ host|could\ not\ find\ (?:any\ )?(?:host|domain)
         |nxdomain|no\ dns\ (?:data|entry)\ for
+    |mail\ exchanger\ or\ ip\ address|\b(?:host|domain)\ \S{1,255}\ (?:is\ |was\ )?(?:unknown|not\ found|does\ not\ exist)
     |\bno\ (?:a|mx)\ (?:or\ (?:a|mx)\ )?records?\ (?:found|for)|domain\ \S{1,100}\ (?:couldn't
         |could\ not)\ be\ found
     """,
@@ -113,7 +114,7 @@ SOMETHING_ELSE: Final = re.compile(
         |verify\ (?:sender|failed)|from\ address|return\ path|mail\ from|reverse-?path|envelope\ from
     |authenticat|certificate|\btls\b|starttls|helo|ehlo|syntax\ error
     |\byour\ (?:\w{1,12}\ )?(?:server|host|hostname|ip|domain|isp|network|provider|client)\b
-        |(?:\bip|source|client|remote|sending|connecting|helo)\ address|(?:you\ are|sender\ is)\ not\b
+        |(?:(?<!\bor\ )\bip|source|client|remote|sending|connecting|helo)\ address|(?:you\ are|sender\ is)\ not\b
         |recipient'?s?\ (?:address\ book|contacts?|safe|allow|white)|white\ ?-?list|allow\ ?-?list|(?:sender|callout|callback)\ verif
     |(?:bad|invalid|missing|malformed|duplicate|no|illegal|required|many)\ (?:\w{1,20}\ )?headers?\b
         |\bheaders?\ (?:field|line|syntax|missing|error|is|are|too|contains?|check)
@@ -156,13 +157,23 @@ POLITE: Final = re.compile(
     r"|(?:if|should) you (?:have|need|feel|believe)[^.]{0,160}|for (?:more|further) (?:information|assistance|help)[^.]{0,120}"
     r"|this (?:e-?mail|message|communication)[^.]{0,60}\b(?:confidential|privileged)[^~]{0,600}"
     r"|invalid address, error_code\b"
+    r"|\b(?:has been|was) (?:\w{1,12} )?(?:scanned|checked|swept) (?:for|by|using|with)\b"
+    r"(?![^~]{0,300}(?:reject|block|refus|den[iy]|detect|found|infect))[^.~]{0,200}"
 )
 FULL: Final = re.compile(r"quota|disk space|mail ?box (?:is )?full|full mail ?box")
 LISTED: Final = re.compile(
     r"spamhaus|spamcop|barracuda|sorbs|senderscore|block ?-?list|black ?-?list|dnsbl|\brbl\b|reputation"
 )
 ABOUT_SENDER: Final = re.compile(r"\bfrom:|for sending|sender|originat|\byour\b|client|helo|ehlo")
+NXDOMAIN: Final = re.compile(r"\bnxdomain\b")
 TRANSIENT_DNS: Final = re.compile(
     r"malformed|unexpected|try again|temporar|timed? ?-?out|servfail|connection|lookup failure"
     r"|soft error|no route|network"
+)
+# It did not get there: whoever reports tried for as long as it tries, or the message went round.
+ON_THE_WAY: Final = re.compile(
+    r"hop count|too many hops|routing loop|mail loop|retry time ?-?out|message expired|envelope expired|giving up$"
+    r"|could not deliver for|multiple retries|failing for a long time|connection (?:timed ?-?out|refused|reset|lost)"
+    r"|(?:requests|unable|failed|could ?n[o']t) to connect|(?:not |un)reachable|(?:name service|name server|dns) (?:error|query failed|look-?up fail)"
+    r"|no route to host|network is down|delivery failed \d+ attempts"
 )

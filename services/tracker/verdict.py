@@ -26,8 +26,9 @@ _NAMES: Final = re.compile(
 )
 
 _HARD_CODES: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "4.4"})
-# Codes that say nothing of their own, so that plain words may; 5.2 is a mailbox that is there, 5.7 a policy.
-_VAGUE_CODES: Final = re.compile(r"5\.(?:[0345]\.0|1\.(?:0|4)|5\.[1-5])")
+# Codes that say nothing of their own, so that plain words may; 5.2 is a mailbox that is there, 5.7 a policy. Exchange
+# Online says 5.4.310 of domains that are not there.
+_VAGUE_CODES: Final = re.compile(r"5\.(?:[0345]\.0|1\.(?:0|4)|4\.310|5\.[1-5])")
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -63,7 +64,9 @@ def _category(kind: Class, code: str | None, smtp_code: int, said: str) -> rfc34
     if kind == "hard":
         return "invalid_recipient"
     category = rfc3463.classify(smtp_code or _as_reply(code), code, said, "rcpt").category
-    plain = _said(said)
+    plain = phrases.POLITE.sub(" ", _said(said))
+    if category in ("unknown", "policy", "invalid_recipient") and phrases.ON_THE_WAY.search(plain):
+        return "network"
     if category == "invalid_recipient" and (
         phrases.SOMETHING_ELSE.search(plain) or phrases.NOT_GONE.search(plain)
     ):
@@ -92,6 +95,10 @@ def _kind(action: str, code: str | None, smtp_code: int, said: str, words: str) 
 def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
     """Say whether this tells beyond doubt that the address, or its domain, does not exist."""
     said = phrases.POLITE.sub(" ", _said(text))
+    if code == "4.0.0" and phrases.NXDOMAIN.search(
+        said
+    ):  # as Google gives up: the reporter's own Status is vague
+        code = "5.0.0"
     if (
         (code and code[0] != "5")
         or 400 <= smtp_code < 500

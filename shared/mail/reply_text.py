@@ -43,7 +43,7 @@ _PHRASES: Final[tuple[tuple[Said, str], ...]] = (
     ),
     (
         "mailbox_full",
-        r"(?:mailbox|mail box|inbox|quota|storage)\b[^.]{0,40}\b(?:full|exceeded|over quota|exceeds)"
+        r"(?:mailbox|mail box|inbox|mail ?folder|quota|storage)\b[^.]{0,40}\b(?:full|exceeded|over quota|exceeds)"
         r"|over ?quota|out of storage|exceeded (?:storage|its quota|quota)|not enough (?:mailbox )?space",
     ),
     (
@@ -58,25 +58,26 @@ _PHRASES: Final[tuple[tuple[Said, str], ...]] = (
     ),
     (
         "spam",
-        r"\bspam\b|\bspammy\b|junk mail|unsolicited|bulk mail|block ?list|black ?list|\brbl\b|dnsbl|spamhaus|spamcop"
+        r"\b(?:anti-?)?spam|junk mail|unsolicited|(?:bulk|mass) mail|block ?list|black ?list|\brbl\b|dnsbl|spamhaus|spamcop|\bu[bc]e\b"
         r"|\bvirus\b|malware|phishing",
+    ),
+    (
+        "sender_refused",
+        r"sender (?:address |domain )?(?:rejected|refused|denied|not allowed|verify failed)|not owned by|not allowed to send"
+        r"|send as|sendasdenied",
     ),
     (
         "invalid_recipient",
         r"(?:user|mailbox|recipient|account|address|alias)\b[^.]{0,40}\b(?:unknown|not found|does ?n[o']t exist"
         r"|does not exist|not exist|unavailable|disabled|inactive|invalid|rejected: user)"
         r"|(?:unknown|no such|invalid|non-?existent) (?:[a-z]{1,12} )?(?:user|mailbox|recipient|address|account|person|domain)"
-        r"|no mailbox here|domain not found|nullmx",
-    ),
-    (
-        "sender_refused",
-        r"sender (?:address )?(?:rejected|refused|denied|not allowed|verify failed)|not owned by|not allowed to send"
-        r"|send as|sendasdenied",
+        r"|no (?:such )?mailbox|(?:does ?n[o']t|does not) have an? [^;]{0,30}\baccount|unrouteable|domain not found|nullmx"
+        r"|no smtp service|(?:mailbox|account|user) is (?:frozen|locked|suspended|deactivated)",
     ),
     ("content", r"smtputf8|attachment|header|mime|bare (?:lf|cr)|line too long|8bit"),
     (
         "policy",
-        r"\bspf\b|dkim|dmarc|policy|relay|not permitted|access denied|prohibited|not allowed|blocked|reverse dns|\bptr\b|reputation",
+        r"\bspf\b|dkim|dmarc|polic(?:y|ies)|relay|rcpthosts|client host rejected|not permitted|access denied|prohibited|not allowed|blocked|reverse dns|\bptr\b|reputation",
     ),
     (
         "server_busy",

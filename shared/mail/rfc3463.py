@@ -154,7 +154,9 @@ def _category(code: int, enhanced: str | None, text: str, phase: str) -> Categor
     if found == "network" and code >= 500:
         # Nobody gives up on a network for good in the first second: these hosts mean the recipient or a policy.
         found = said or "policy"
-    if found is None or said == "greylisted" or _VAGUE.fullmatch(detail):
+    if found is None and code >= 500 and detail.startswith("7."):
+        found = said or "policy"  # RFC 3463 3.8 is about security and policy
+    elif found is None or said == "greylisted" or _VAGUE.fullmatch(detail):
         found = said or _by_code(code, phase, found)
     return _at_phase(found, code, phase)
 

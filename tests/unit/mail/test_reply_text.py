@@ -75,3 +75,15 @@ def test_a_name_in_a_reply_says_nothing(text: str) -> None:
 def test_greylisting_is_never_read_into_a_permanent_refusal() -> None:
     assert reply_text.category("greylisted", is_temporary=True) == "greylisted"
     assert reply_text.category("greylisted", is_temporary=False) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("Sender address rejected: user unknown", "sender_refused"),
+        ("Recipient address rejected: user unknown", "invalid_recipient"),
+        ("Client host rejected: see our page", "policy"),
+    ],
+)
+def test_who_is_refused_is_not_confused(text: str, category: str) -> None:
+    assert reply_text.category(text, is_temporary=False) == category

@@ -14,6 +14,8 @@ from services.tracker import verdict
         ("5.0.0", "550 5.1.1 no"), ("5.0.0", "550 user unknown"), ("5.5.0", "551 User not local; unknown user"),
         ("", "550 No such user here"), ("", "550 <a@b.example>: Recipient address rejected: User unknown in virtual alias table"),
         ("5.1.0", "550 5.1.0 Address rejected, no such recipient"), ("", "550 Unbekannter Empfänger"),
+        ("4.0.0", "DNS Error: 80480947 DNS type 'mx' lookup of x.example responded with code NXDOMAIN Domain name not found: x.example"),
+        ("5.4.4", "Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)"), ("5.4.310", "550 5.4.310 DNS domain x.example does not exist"),
         ("5.0.0", "550-The email account that you tried to reach does not exist. Please try double-checking the address and try again"),
     ],
 )  # fmt: skip
@@ -31,6 +33,8 @@ def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> Non
         ("5.1.1", "550 5.1.1 unknown user (in reply to end of DATA command)"), ("5.1.8", "550 5.1.8 sender unknown"),
         ("5.0.0", "550 account disabled, user unknown"), ("5.4.4", "try again, host not found"), ("5.7.0", "535 authentication failed"),
         ("5.1.1", "550 5.1.1 RCP-P2 Refused due to recipient preferences"), ("", "421 user unknown"), ("5.1.351", "550 5.1.351 unknown recipient"),
+        ("4.0.0", "domain name not found"), ("4.4.4", "450 4.4.4 NXDOMAIN"), ("5.4.310", "550 5.4.310 DNS lookup failure"),
+        ("5.1.1", "This mail was scanned by MailGate and rejected: virus found"), ("5.1.1", "It has been checked for viruses. Infected."),
         ("5.1.1", "Amazon SES has suppressed sending to this address"),
     ],
 )  # fmt: skip
@@ -55,6 +59,28 @@ def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) 
 def test_what_speaks_of_the_sender_or_of_the_message_is_soft(diagnostic: str) -> None:
     assert verdict.judge("failed", "5.0.0", "", diagnostic).kind == "soft"
     assert verdict.judge("failed", "", diagnostic).kind == "soft"
+
+
+def test_what_a_gateway_boasts_of_says_nothing_of_the_recipient() -> None:
+    words = "Delivery failed.\n\nThis e-mail has come from the internet and has been scanned for all viruses by MailGate."
+    said = verdict.judge("failed", "5.1.1", words)
+    assert (said.kind, said.category) == ("hard", "invalid_recipient")
+
+
+@pytest.mark.parametrize(
+    ("status", "diagnostic", "category"),
+    [
+        ("", "retry timeout exceeded", "network"), ("5.4.6", "554 5.4.6 Too many hops", "network"),
+        ("5.4.4", "Name service error for name=x.example type=MX: Malformed or unexpected name server reply", "network"),
+        ("5.4.14", "554 5.4.14 Hop count exceeded - possible mail loop", "network"), ("5.4.1", "550 5.4.1 Recipient address rejected: Access denied", "policy"),
+        ("5.7.1", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", "policy"), ("5.7.1", "550 5.7.1 go away", "policy"),
+        ("5.7.1", "550 5.7.1 No mailbox found", "invalid_recipient"), ("5.0.0", "550 Mailbox is frozen", "invalid_recipient"),
+        ("5.7.1", "550 5.7.1 Blocked by SpamAssassin", "spam"), ("5.0.0", "554 rejected due to security policies", "policy"),
+        ("", "554 This user doesn't have a x.example account", "invalid_recipient"), ("4.7.1", "450 4.7.1 go away", "server_busy"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_of_the_kind_its_words_are_of(status: str, diagnostic: str, category: str) -> None:
+    assert verdict.judge("failed", status, "", diagnostic).category == category
 
 
 def test_words_beside_a_code_may_gainsay_it() -> None:
