@@ -47,6 +47,11 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: tuple[RecipientResult, ...] = ()
     checked_at: float | None = None
 
+    @property
+    def is_bulk(self) -> bool:
+        """Whether it is of a batch, which its account's single sends overtake."""
+        return self.email.batch_id is not None
+
     def waiting(self) -> tuple[str, ...]:
         """Return the recipients that neither an earlier attempt nor the suppression list has settled."""
         known = (*self.results, *self.suppressed)
@@ -96,7 +101,7 @@ def later_stand(stand: Stand, state: fold.State, verdict: Verdict) -> Stand:
         stand,
         round=status.latest_round(state) + 1,
         guard=state.sequence,
-        attempts=state.attempts,
+        attempts=status.attempts(state),
         results=status.results(state),
         after_claim=state.claim_id,
     )

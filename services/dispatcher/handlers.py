@@ -41,7 +41,6 @@ from shared.runtime.publisher import Unconfirmed
 logger = structlog.get_logger(__name__)
 ACCOUNT_RETRY: Final = timedelta(minutes=5)
 CONTENT_RETRY: Final = timedelta(seconds=30)
-SHARE_WITHIN: Final = 3.0
 FAULTS: Final = 12
 _OUTCOMES: Final = uuid.UUID("6f0c3a52-8a0e-4a8a-9d53-0d1f6f5b1c11")
 
@@ -129,21 +128,19 @@ class Handlers:
         return True
 
     async def _left_alone(self, delivery: Delivery, stand: Stand, lane: Lane) -> bool:
-        """Leave an account alone whose server does not answer, or whose connections others hold."""
-        if not lane.breaker.allows(_monotonic()):
-            wait = timedelta(seconds=max(1.0, lane.breaker.retry_at - _monotonic()))
-            await self._defer(delivery, stand, reasons.breaker_open(lane.last_error), wait)
-        elif not await lane.has_share(SHARE_WITHIN):
-            await self._voice.give_back(delivery, random.uniform(0.5, 1.5))
-        else:
+        """Leave an account alone whose server does not answer."""
+        if lane.breaker.allows(_monotonic()):
             return False
+        wait = timedelta(seconds=max(1.0, lane.breaker.retry_at - _monotonic()))
+        await self._defer(delivery, stand, reasons.breaker_open(lane.last_error), wait)
         return True
 
     async def _attempt(self, delivery: Delivery, stand: Stand, lane: Lane) -> None:
         if await self._nobody_waits(delivery, stand):
             return
-        await lane.gate.enter(lane.may_claim(), bulk=stand.email.batch_id is not None)
+        await lane.enter(bulk=stand.is_bulk)
         try:
+            await lane.until_shared((stand.expires_at - _now()).total_seconds())
             async with self._budget.room(stand.email, lane.memory) as read:
                 content = await letters.content_of(stand.email, self._store)
                 await self._claim_and_send(delivery, stand, lane, content, read)
@@ -154,7 +151,7 @@ class Handlers:
             logger.error("not_composed", email_id=delivery.record.email_id, error=str(error))
             await self._settle(delivery, stand, lambda s: unattempted.failed(s, reasons.NOT_COMPOSED, _now()))
         finally:
-            lane.gate.leave(lane.may_claim())
+            lane.leave()
 
     async def _nobody_waits(self, delivery: Delivery, stand: Stand) -> bool:
         """Say that whoever still waited is suppressed, if that is so."""
@@ -171,7 +168,7 @@ class Handlers:
             return
         signer = self._house.signer(account, stand.email.from_.address)
         try:
-            slot = await lane.limiter.slot(account.limits)
+            slot = await lane.limiter.slot(account.limits, bulk=stand.is_bulk)
         except limits.Full as full:
             await self._defer(delivery, stand, reasons.rate_limited(full.limit), full.wait(_now()))
             return
@@ -210,7 +207,7 @@ class Handlers:
         try:
             self._tasks.reached(Phase.CLAIMED)
             to = letters.addressed(envelope, claim.stand.waiting())
-            outcome = await self._transmit(delivery, lane, to, slot, read)
+            outcome = await self._transmit(delivery, lane, claim, to, slot, read)
             await self._conclude(delivery, lane, claim, outcome)
         except asyncio.CancelledError:  # we are stopping, and the final dot has not left
             await self._give_up(delivery, claim, reasons.STOPPING, timedelta(0))
@@ -229,7 +226,13 @@ class Handlers:
         await self._let_go(delivery, event, claim.claim_id)
 
     async def _transmit(
-        self, delivery: Delivery, lane: Lane, envelope: Envelope, slot: limits.Slot, read: Callable[[], None]
+        self,
+        delivery: Delivery,
+        lane: Lane,
+        claim: Claim,
+        envelope: Envelope,
+        slot: limits.Slot,
+        read: Callable[[], None],
     ) -> Outcome:
         def still_ours() -> bool:
             ours = delivery.is_held_safely(_monotonic())
@@ -238,7 +241,7 @@ class Handlers:
                 read()
             return ours
 
-        return await transmit(lane, envelope, slot.keep, still_ours)
+        return await transmit(lane, envelope, slot.keep, still_ours, bulk=claim.stand.is_bulk)
 
     async def _conclude(self, delivery: Delivery, lane: Lane, claim: Claim, outcome: Outcome) -> None:
         self._tasks.reached(Phase.DOTTED)  # what is known is told, whatever stops us

@@ -8,78 +8,19 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import deque
 from typing import Final
 
 from services.dispatcher import budget, limits
 from services.dispatcher.breaker import FIRST_PAUSE, Breaker
+from services.dispatcher.gate import Gate
 from services.dispatcher.leases import Lease
 from services.dispatcher.pool import Pool
 from shared.runtime.configuration import Account
+from shared.runtime.rate import Rate
 
 QUEUE_PER_CONNECTION: Final = 4
 QUEUE_SECONDS: Final = 4
 IDLE_AFTER: Final = 30.0
-_BUCKETS: Final = 10
-
-
-class Rate:
-    """How much was finished within the last second, in tenths of a second."""
-
-    def __init__(self) -> None:
-        self._counts: deque[list[int]] = deque()
-        self._total = 0
-
-    def add(self, now: float) -> None:
-        """Count one."""
-        tick = int(now * _BUCKETS)
-        self._total += 1
-        if self._counts and self._counts[-1][0] == tick:
-            self._counts[-1][1] += 1
-        else:
-            self._counts.append([tick, 1])
-
-    def per_second(self, now: float) -> int:
-        """Return how many were counted within the last second."""
-        oldest = int(now * _BUCKETS) - _BUCKETS
-        while self._counts and self._counts[0][0] < oldest:
-            self._total -= self._counts.popleft()[1]
-        return self._total
-
-
-class Gate:
-    """Lets a bounded, changing number in at once: single sends before bulk, each first come first served."""
-
-    def __init__(self) -> None:
-        self._inside = 0
-        self._limit = 1
-        self._single: deque[asyncio.Future[None]] = deque()
-        self._bulk: deque[asyncio.Future[None]] = deque()
-
-    async def enter(self, limit: int, *, bulk: bool = False) -> None:
-        """Wait for a place; `limit` is how many there are from now on."""
-        self._limit = limit
-        if self._inside < limit and not self._single and not self._bulk:
-            self._inside += 1
-            return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._bulk if bulk else self._single).append(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self.leave()
-            raise
-
-    def leave(self, limit: int | None = None) -> None:
-        """Free a place for whoever waits longest."""
-        self._inside -= 1
-        self._limit = self._limit if limit is None else limit
-        while (waiting := self._single or self._bulk) and self._inside < self._limit:
-            place = waiting.popleft()
-            if not place.done():
-                self._inside += 1
-                place.set_result(None)
 
 
 class Lane:
@@ -90,7 +31,7 @@ class Lane:
         self.pool = pool
         self.limiter = limiter
         self.breaker = Breaker()
-        self.gate = Gate()
+        self._gate = Gate(1)
         self.memory = budget.Part()
         self.held = 0
         self.used_at = time.monotonic()
@@ -121,23 +62,36 @@ class Lane:
         """Use that many of the account's connections from now on."""
         self.share = connections
         self.pool.set_limit(connections)
+        self._gate.set_limit(self.may_claim())
         if connections:
             self._shared.set()
         else:
             self._shared.clear()
 
-    async def has_share(self, within: float) -> bool:
-        """Wait for a share of the connections; False when other dispatchers hold them all."""
+    async def enter(self, *, bulk: bool) -> None:
+        """Wait until one more may be claimed."""
+        self._gate.set_limit(self.may_claim())
+        await self._gate.enter(bulk=bulk)
+
+    def leave(self) -> None:
+        """Be done with what `enter` let in."""
+        self._gate.set_limit(self.may_claim())
+        self._gate.leave()
+
+    async def until_shared(self, within: float) -> None:
+        """Wait for a share of the connections, at most `within` seconds: others may hold them all.
+
+        Dispatchers take turns, so it comes. What waits is no claim yet, and in nobody's way.
+        """
         if self.share:
-            return True
+            return
         with contextlib.suppress(TimeoutError):  # not wait_for: it swallows cancellations on Python 3.11
             async with asyncio.timeout(within):
                 await self._shared.wait()
-        return self.share > 0
 
     def finished(self) -> None:
         """Count one email that is done with, for the length of the queue that follows."""
-        self._rate.add(time.monotonic())
+        self._rate.add(1, time.monotonic())
 
     def may_hold(self, left: int) -> int:
         """Return how many records this lane may hold: slots and a queue of a few seconds.

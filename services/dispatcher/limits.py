@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from services.dispatcher.gate import Gate
 from shared.runtime import buckets
 from shared.runtime.configuration import Limits
 from shared.runtime.log import BrokerUnavailable
@@ -145,32 +146,31 @@ class Limiter:
         self._bucket, self._key = bucket, key
         self._slots: deque[float] = deque()
         self._unused: list[float] = []  # reserved, and passed before anything left by them
-        self._reserving = asyncio.Lock()
-        self._wanted = 0
+        self._turn = Gate(1)
 
-    async def slot(self, limits: Limits) -> Slot:
+    async def slot(self, limits: Limits, *, bulk: bool = False) -> Slot:
         """Return when one message may leave. Raises: Full, BrokerUnavailable."""
-        return Slot(self, limits, await self._wait(limits) if are_set(limits) else None)
+        return Slot(self, limits, await self._wait(limits, bulk) if are_set(limits) else None)
 
     async def exchange(self, passed: float, limits: Limits) -> float:
         """Return at another moment than the one that has passed. Raises: Full."""
         self._unused.append(passed)
         try:
-            return await self._wait(limits)
+            return await self._wait(limits, bulk=False)
         except BrokerUnavailable:  # nobody can say when: it is asked again as after any other wait
             raise Full(*_first(limits), time.time() + WAIT_AT_MOST) from None
 
-    async def _wait(self, limits: Limits) -> float:
-        self._wanted += 1
+    async def _wait(self, limits: Limits, bulk: bool) -> float:
+        """Return at the next slot's moment; until then nobody has it, so that a single send can still come first."""
+        await self._turn.enter(bulk=bulk)
         try:
-            async with self._reserving:
-                at = await self._next(limits)
+            at = await self._next(limits)
+            delay = at - time.time()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            return at
         finally:
-            self._wanted -= 1
-        delay = at - time.time()
-        if delay > 0:
-            await asyncio.sleep(delay)
-        return at
+            self._turn.leave()
 
     async def _next(self, limits: Limits) -> float:
         now = time.time()
@@ -184,7 +184,9 @@ class Limiter:
         while True:
             found = await self._bucket.read(self._key)
             revision, ledger = found or (0, Ledger())
-            slots, after = reserve(give_back(ledger, self._unused), limits, self._wanted, time.time())
+            slots, after = reserve(
+                give_back(ledger, self._unused), limits, self._turn.waiting + 1, time.time()
+            )
             # Given back once, though the answer be lost: twice would be more than the limit.
             returned, self._unused = self._unused, []
             try:

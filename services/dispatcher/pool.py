@@ -1,15 +1,15 @@
 """The sessions of one account in one dispatcher: as many as its lease allows, reused newest first.
 
-Whoever waits longest gets the next free place. A session that saw anything odd, that is worn, or whose
+A single send gets the next free place before bulk, then whoever waits longest. A session that saw anything odd, that is worn, or whose
 account has changed since, is closed when it comes back and never reused.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from services.dispatcher.gate import Gate
 from services.dispatcher.opening import Server
 from services.dispatcher.outcome import SmtpError
 from services.dispatcher.smtp import Session
@@ -48,9 +48,8 @@ class Pool:
         self._transactions, self._check_after, self._idle_for = transactions, check_after, idle_for
         self._place_within = place_within
         self._idle: list[Session] = []  # the longest idle first
-        self._out = 0  # places given away, also to who has not woken up yet
+        self._places = Gate(limit)
         self._held = 0  # sessions leased or being opened
-        self._waiting: deque[asyncio.Future[None]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -75,7 +74,7 @@ class Pool:
         self._limit = limit
         while self._idle and self.open > limit:
             self._close_later(self._idle.pop(0))
-        self._hand_out()
+        self._places.set_limit(limit)
 
     def reconfigure(self, server: Server) -> None:
         """Use another server from now on; sessions with the old one are closed as they come back."""
@@ -85,13 +84,13 @@ class Pool:
         self._close_idle()
 
     @asynccontextmanager
-    async def session(self, *, fresh: bool = False) -> AsyncIterator[Session]:
+    async def session(self, *, bulk: bool = False, fresh: bool = False) -> AsyncIterator[Session]:
         """Lease a session for the length of the block; a `fresh` one has carried nothing yet.
 
         Raises: SmtpError when none can be opened, of kind `no_session` when the pool is closed
         or has no place within `place_within`.
         """
-        await self._place()
+        await self._place(bulk)
         session: Session | None = None
         self._held += 1
         try:
@@ -99,48 +98,28 @@ class Pool:
             session = session or await self._fresh()
             yield session
         finally:
-            self._out -= 1
             self._held -= 1
             if session is not None:
                 self._take_back(session)
-            self._hand_out()
+            self._places.leave()
 
     async def close(self) -> None:
         """Close what is idle and turn away who waits; leased sessions are closed as they come back."""
         self._closed = True
-        for place in self._waiting:
-            if not place.done():
-                place.set_exception(self._gone())
-        self._waiting.clear()
+        self._places.turn_away(self._gone)
         self._close_idle()
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
 
-    async def _place(self) -> None:
+    async def _place(self, bulk: bool) -> None:
         if self._closed:
             raise self._gone()
-        if self._out < self._limit and not self._waiting:
-            self._out += 1
-            return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
         try:
             async with asyncio.timeout(self._place_within):
-                await self._given(place)
+                await self._places.enter(bulk=bulk)
         except TimeoutError:
-            if place in self._waiting:
-                self._waiting.remove(place)
             raise self._none(f"no session was free within {self._place_within:g} s") from None
-
-    async def _given(self, place: asyncio.Future[None]) -> None:
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self._out -= 1  # it was given a place in the very moment it went away
-                self._hand_out()
-            raise
 
     def _gone(self) -> SmtpError:
         return self._none("the account's sessions were closed")
@@ -148,13 +127,6 @@ class Pool:
     def _none(self, why: str) -> SmtpError:
         conversation = delivery.Conversation(server=f"{self._server.host}:{self._server.port}")
         return SmtpError("connect", "no_session", why, conversation)
-
-    def _hand_out(self) -> None:
-        while self._waiting and self._out < self._limit:
-            place = self._waiting.popleft()
-            if not place.done():
-                self._out += 1
-                place.set_result(None)
 
     async def _reusable(self) -> Session | None:
         """Return the idle session used last, proved alive if it was idle for a while."""

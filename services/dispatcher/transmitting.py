@@ -16,16 +16,16 @@ MayLeave: TypeAlias = Callable[[], Awaitable[None]]
 
 
 async def transmit(
-    lane: Lane, envelope: Envelope, may_leave: MayLeave, still_ours: Callable[[], bool]
+    lane: Lane, envelope: Envelope, may_leave: MayLeave, still_ours: Callable[[], bool], *, bulk: bool
 ) -> Outcome:
     """Talk SMTP; `may_leave` is awaited right before MAIL, `still_ours` is asked right before the final dot.
 
     Raises: ContentUnavailable, and what `may_leave` raises: nothing was said then.
     """
-    outcome = await _transact(lane, envelope, may_leave, still_ours)
+    outcome = await _transact(lane, envelope, may_leave, still_ours, bulk)
     if outcome.was_stale:  # the server had closed the session we kept: that says nothing about this email
         # Another one that was kept may be as worn: servers close them after so many messages.
-        outcome = await _transact(lane, envelope, may_leave, still_ours, fresh=True)
+        outcome = await _transact(lane, envelope, may_leave, still_ours, bulk, fresh=True)
     now = asyncio.get_running_loop().time()
     if outcome.error_kind == "no_session":  # that was us, and says nothing about the account's server
         return outcome
@@ -42,11 +42,12 @@ async def _transact(
     envelope: Envelope,
     may_leave: MayLeave,
     still_ours: Callable[[], bool],
+    bulk: bool,
     *,
     fresh: bool = False,
 ) -> Outcome:
     try:
-        async with lane.pool.session(fresh=fresh) as session:
+        async with lane.pool.session(bulk=bulk, fresh=fresh) as session:
             await may_leave()
             return await session.transact(envelope, still_ours)
     except SmtpError as error:

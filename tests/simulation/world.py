@@ -127,7 +127,7 @@ class _Pool:
         self._process = process
 
     @asynccontextmanager
-    async def session(self, *, fresh: bool = False) -> AsyncIterator[Session]:
+    async def session(self, *, bulk: bool = False, fresh: bool = False) -> AsyncIterator[Session]:
         yield Session(self._process)
 
     def set_limit(self, limit: int) -> None:

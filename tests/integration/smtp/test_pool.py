@@ -229,3 +229,18 @@ async def test_a_cancelled_opening_leaves_no_place_taken_and_no_connection() -> 
         assert pool.open == 0
         await eventually(lambda: server.closed == 1)
         await pool.close()
+
+
+async def test_a_single_send_gets_the_next_session_before_all_bulk_that_waits() -> None:
+    served: list[str] = []
+
+    async def one(name: str) -> None:
+        async with pool.session(bulk=name != "single"):
+            served.append(name)
+            await asyncio.sleep(0)
+
+    async with serving(mta()) as server:
+        pool = a_pool(server.port, 1)
+        await asyncio.gather(*(one(name) for name in ("bulk 0", "bulk 1", "bulk 2", "single")))
+        await pool.close()
+    assert served == ["bulk 0", "single", "bulk 1", "bulk 2"]

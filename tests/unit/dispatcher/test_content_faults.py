@@ -63,7 +63,7 @@ class Hop:
         self.error, self.begun = error, 0
 
     @asynccontextmanager
-    async def session(self, *, fresh: bool = False) -> AsyncIterator["Hop"]:
+    async def session(self, *, bulk: bool = False, fresh: bool = False) -> AsyncIterator["Hop"]:
         yield self
 
     async def transact(self, envelope: Envelope, still_ours: Callable[[], bool]) -> Outcome:

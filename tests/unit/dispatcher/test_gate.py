@@ -2,15 +2,15 @@
 
 import asyncio
 
-from services.dispatcher.lanes import Gate
+from services.dispatcher.gate import Gate
 
 
 async def test_single_sends_go_before_bulk_and_each_in_its_order() -> None:
-    gate, entered = Gate(), []
-    await gate.enter(1)
+    gate, entered = Gate(1), []
+    await gate.enter()
 
     async def one(name: str, *, bulk: bool) -> None:
-        await gate.enter(1, bulk=bulk)
+        await gate.enter(bulk=bulk)
         entered.append(name)
         gate.leave()
 
@@ -23,9 +23,9 @@ async def test_single_sends_go_before_bulk_and_each_in_its_order() -> None:
 
 
 async def test_a_place_given_to_somebody_who_just_went_away_is_given_on() -> None:
-    gate = Gate()
-    await gate.enter(1)
-    gone, stays = (asyncio.create_task(gate.enter(1, bulk=bulk)) for bulk in (False, True))
+    gate = Gate(1)
+    await gate.enter()
+    gone, stays = (asyncio.create_task(gate.enter(bulk=bulk)) for bulk in (False, True))
     await asyncio.sleep(0)
     gate.leave()
     gone.cancel()
@@ -34,15 +34,27 @@ async def test_a_place_given_to_somebody_who_just_went_away_is_given_on() -> Non
 
 
 async def test_no_more_are_inside_than_the_limit_of_the_moment() -> None:
-    gate = Gate()
-    tasks = [asyncio.create_task(gate.enter(2)) for _ in range(6)]
+    gate = Gate(2)
+    tasks = [asyncio.create_task(gate.enter()) for _ in range(6)]
     await asyncio.sleep(0)
     assert sum(task.done() for task in tasks) == 2
-    gate.leave(4)
+    gate.set_limit(4)
+    gate.leave()
     await asyncio.sleep(0)
     assert sum(task.done() for task in tasks) == 5
-    gate.leave(1)
+    gate.set_limit(1)
+    gate.leave()
     await asyncio.sleep(0)
     assert sum(task.done() for task in tasks) == 5
     for task in tasks:
         task.cancel()
+
+
+async def test_whoever_went_away_is_no_longer_counted_among_who_waits() -> None:
+    gate = Gate(0)
+    gone = asyncio.create_task(gate.enter(bulk=True))
+    await asyncio.sleep(0)
+    assert gate.waiting == 1
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    assert gate.waiting == 0

@@ -1,5 +1,7 @@
 """Shared message limits: whatever the order of reservations, no window is ever exceeded."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from services.dispatcher import limits
 from services.dispatcher.leases import Leases, share
 from shared.runtime.configuration import Limits
+from tests.unit.dispatcher.test_stalls import Shelf
 
 START = 1_795_000_000.0
 
@@ -95,3 +98,15 @@ def test_a_dead_holders_share_is_free_when_its_lease_is_over() -> None:
     _, leases = share(Leases(), "dead", 10, 0.0)
     mine, _ = share(leases, "b", 10, 100.0)
     assert mine == 10
+
+
+async def test_a_single_send_takes_the_next_moment_before_all_bulk_that_waits() -> None:
+    left: list[str] = []
+    limiter = limits.Limiter(Shelf(), "k")  # type: ignore[arg-type]
+
+    async def one(name: str) -> None:
+        await limiter.slot(Limits(per_second=100), bulk=name != "single")
+        left.append(name)
+
+    await asyncio.gather(*(one(name) for name in ("bulk 0", "bulk 1", "bulk 2", "single")))
+    assert left == ["bulk 0", "bulk 1", "single", "bulk 2"]  # the next moment was bulk 1's already

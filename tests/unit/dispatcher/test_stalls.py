@@ -105,7 +105,7 @@ class Hop:
         self.meanwhile: Callable[[], None] = lambda: None
 
     @asynccontextmanager
-    async def session(self, *, fresh: bool = False) -> AsyncIterator["Hop"]:
+    async def session(self, *, bulk: bool = False, fresh: bool = False) -> AsyncIterator["Hop"]:
         self.clock.now += 3
         self.meanwhile()
         yield self

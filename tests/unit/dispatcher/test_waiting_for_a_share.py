@@ -1,0 +1,115 @@
+"""Where other dispatchers have all connections, mail waits in hand and unclaimed: it neither comes again nor goes away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.dispatcher import handlers as handlers_
+from services.dispatcher import limits
+from services.dispatcher.envelope import Envelope
+from services.dispatcher.handlers import Handlers
+from services.dispatcher.lanes import Lane
+from services.dispatcher.outcome import Outcome
+from services.dispatcher.speaking import Voice
+from services.dispatcher.suppressing import Suppressing
+from shared.events.record import Record
+from shared.runtime.content import ContentUnavailable
+from shared.runtime.delivery import Delivery
+from tests.controls import dispatching
+from tests.controls.emails import a_request
+from tests.controls.eventually import eventually
+from tests.fakes.log import FakeLog
+from tests.fakes.suppressions import FakeSuppressions
+from tests.unit.dispatcher.test_content_faults import Hands
+from tests.unit.dispatcher.test_house import OneLane
+
+
+class SlowHop:
+    """Pool and session in one, whose every transaction takes until `answer`."""
+
+    def __init__(self) -> None:
+        self.answer, self.under_way = asyncio.Event(), 0
+
+    @asynccontextmanager
+    async def session(self, *, bulk: bool = False, fresh: bool = False) -> AsyncIterator["SlowHop"]:
+        yield self
+
+    async def transact(self, envelope: Envelope, still_ours: Callable[[], bool]) -> Outcome:
+        self.under_way += 1
+        await self.answer.wait()
+        raise ContentUnavailable("ends here")
+
+    def set_limit(self, limit: int) -> None:
+        pass
+
+
+class Dispatcher:
+    """One with one account, whose next hop takes its time."""
+
+    def __init__(self) -> None:
+        self.log, self.hands, self.hop = FakeLog(), Hands(), SlowHop()
+        account = dispatching.an_account(25)
+        self.lane = Lane(account, self.hop, limits.Limiter(None, ""))  # type: ignore[arg-type]
+        parts: Any = (OneLane(self.lane), Voice(self.log, self.log), None, Suppressing(FakeSuppressions()))  # type: ignore[arg-type]
+        self.handlers = Handlers(*parts)
+
+    async def take(self, item: Record) -> None:
+        item = item._replace(sequence=self.log.put(item, 0))
+        await self.handlers.take([Delivery(self.hands, item, "", 1, handlers_._monotonic())])
+
+    def said(self) -> list[str]:
+        return [item.event.name for item in self.log.records if item.event.name != "requested"]
+
+
+@pytest.fixture
+async def dispatcher() -> AsyncIterator[Dispatcher]:
+    one = Dispatcher()
+    yield one
+    await one.handlers.stop(0)
+
+
+async def _a_while() -> None:
+    """Let everything run that could."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+async def test_mail_without_a_share_waits_in_hand_until_there_is_one(dispatcher: Dispatcher) -> None:
+    await dispatcher.take(a_request())
+    await _a_while()
+    assert (dispatcher.said(), dispatcher.hands.settled) == ([], [])
+    dispatcher.lane.set_share(1)
+    await eventually(lambda: dispatcher.said() == ["sending"])
+
+
+async def test_whoever_comes_next_when_the_share_has_gone_claims_nothing(dispatcher: Dispatcher) -> None:
+    dispatcher.lane.set_share(1)
+    await dispatcher.take(a_request())
+    await dispatcher.take(a_request())
+    await eventually(lambda: dispatcher.hop.under_way == 1)
+    dispatcher.lane.set_share(0)
+    dispatcher.hop.answer.set()
+    await eventually(lambda: dispatcher.said() == ["sending", "deferred"])
+    await _a_while()
+    assert dispatcher.said() == ["sending", "deferred"]
+    dispatcher.lane.set_share(1)
+    await eventually(lambda: dispatcher.said() == ["sending", "deferred"] * 2)
+
+
+async def test_mail_that_expires_without_a_share_is_told_to_have_failed(dispatcher: Dispatcher) -> None:
+    await dispatcher.take(a_request(expires_at=datetime.now(UTC) + timedelta(seconds=0.2)))
+    await eventually(lambda: dispatcher.said() == ["failed"])
+
+
+async def test_as_many_are_claimed_as_there_are_connections_once_there_is_a_share(
+    dispatcher: Dispatcher,
+) -> None:
+    for _ in range(3):
+        await dispatcher.take(a_request())
+    await _a_while()
+    dispatcher.lane.set_share(3)
+    await eventually(lambda: dispatcher.said() == ["sending"] * 3)
