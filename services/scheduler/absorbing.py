@@ -154,7 +154,6 @@ def _later(row: Row, new: Row) -> Row:
         due_at=new.due_at if new.state == WAITING else row.due_at,
         sequence=max(new.sequence, row.sequence),
         proven=new.proven and new.sequence > row.sequence,
-        attempts=max(new.attempts, row.attempts),
         revision=row.revision,
         expires_at=max(deadlines, default=None),
     )

@@ -52,7 +52,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What all events seen so far say about one email. Mutated only by `apply`.
 
     `sequence` is the highest log sequence folded (the guard for the next record); it is bookkeeping
-    and takes no part in equality of meaning. `opens`, `clicks` and `machine_opens` hold a number made of
+    and takes no part in equality of meaning. `attempts` is what outcomes have counted: a claim by itself may burn
+    none. `opens`, `clicks` and `machine_opens` hold a number made of
     each event's id: counted that way, a repeat counts once. Of each only the smallest HITS are kept, whatever
     order they came in: up to that many the count is exact, and there it stays.
     """
@@ -161,7 +162,6 @@ def _claimed(state: State, event: delivery.Sending, event_id: str) -> None:
     if (event.round, event.claim_id) > (state.claim_round, state.claim_id or ""):
         state.claim_round, state.claim_id = event.round, event.claim_id
     state.claimed = _with(state.claimed, event.round)
-    state.attempts = max(state.attempts, event.attempt)
     _move(state, (event.round, CLAIMED, event_id), None, None, None)
 
 

@@ -101,6 +101,11 @@ def next_attempt_at(state: fold.State) -> datetime | None:
     return state.next_attempt_at if raw(state) == "deferred" else None
 
 
+def attempts(state: fold.State) -> int:
+    """Return how many attempts were made: those that outcomes count, and each claim still without one."""
+    return state.attempts + sum(round_ > state.outcome_round for round_ in state.claimed)
+
+
 def deadline(state: fold.State) -> datetime | None:
     """Return after which moment it is not sent: as given, else 72 h after the first release."""
     if state.expires_at is not None:

@@ -161,7 +161,7 @@ def shown(email_id: EmailId, state: fold.State) -> Shown:
         machine_open_count=len(state.machine_opens),
         failed_at=status.final_at(state, "failed"),
         cancelled_at=status.final_at(state, "cancelled"),
-        attempt_count=state.attempts,
+        attempt_count=status.attempts(state),
         next_attempt_at=status.next_attempt_at(state),
         recipients=recipients(state, sent),
         smtp_account_id=sent.account_id,

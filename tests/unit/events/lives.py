@@ -70,7 +70,7 @@ class Life:
         if self.finals:
             return steps
         if self.claim is not None:
-            return [*steps, self._outcome, self._outcome, self._taken_over]
+            return [*steps, self._outcome, self._outcome, self._unconnected, self._taken_over]
         if not self.results or "sent" not in self.results.values():
             steps.append(self._cancelled)
         if self.waiting:
@@ -124,7 +124,7 @@ class Life:
     def _taken_over(self) -> None:
         assert self.claim is not None
         self.lost.append(self.claim)
-        self.round += 1
+        self.round, self.attempts = self.round + 1, self.attempts + 1
         self.claim = (self.round, self.attempts, f"claim-{len(self.records) * 31 % 17}")
         self._claim_record(self.claim)
 
@@ -155,6 +155,14 @@ class Life:
         assert claim is not None
         self.waiting = self._conclude(claim)
         self.under_way = "deferred"
+
+    def _unconnected(self) -> None:
+        """End the newest claim without an attempt: there was no session, which is the account's own fault."""
+        assert self.claim is not None
+        (round_, number, claim_id), self.claim = self.claim, None
+        self.attempts -= 1
+        self._deferred((round_, number - 1, claim_id), ())
+        self.waiting, self.under_way = True, "deferred"
 
     def _signalled(self) -> None:
         """Let the world say something, at any moment: a scanner opens what is still being sent."""

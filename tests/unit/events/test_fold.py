@@ -108,7 +108,7 @@ def test_the_state_knows_what_the_life_knew(life: Life) -> None:
     assert status.waiting(state) == tuple(
         address for address in life.recipients if life.results.get(address, "deferred") == "deferred"
     )
-    assert (state.sequence, state.attempts) == (len(life.records), life.attempts)
+    assert (state.sequence, status.attempts(state)) == (len(life.records), life.attempts)
     assert state.revision == life.revision
     assert status.latest_round(state) == life.round
 

@@ -252,3 +252,13 @@ def test_the_next_round_is_above_every_round_that_was_named() -> None:
     assert status.latest_round(state(requested(), sending(1), sending(2))) == 2
     # The lane is trimmed: only an outcome is left of the round.
     assert status.latest_round(state(deferred(4))) == 4
+
+
+def test_a_claim_that_led_to_no_attempt_is_none() -> None:
+    unconnected = [requested(), sending(1), deferred(1)]  # which counts no attempt, as the session never was
+    assert status.attempts(state(*unconnected)) == 0
+    assert status.attempts(state(*unconnected, released(2), sending(2))) == 1
+
+
+def test_a_claim_whose_holder_died_is_an_attempt() -> None:
+    assert status.attempts(state(requested(), sending(1), sending(2, attempt=2))) == 2

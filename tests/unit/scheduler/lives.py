@@ -98,7 +98,7 @@ class Life:
             schedule.Released(
                 occurred_at=NOON,
                 round=round_,
-                attempts=self.state.attempts,
+                attempts=status.attempts(self.state),
                 expires_at=NOON + timedelta(hours=72),
                 email=self._email,
             )
