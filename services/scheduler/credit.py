@@ -6,7 +6,6 @@ is overdue after downtime does not arrive as one flood.
 """
 
 import math
-from collections import deque
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,17 +14,20 @@ import msgspec
 from shared.runtime import topology
 from shared.runtime.configuration import Account
 
-TOP: Final = topology.DISPATCHER.in_flight // 4
+PART: Final = 4
 BURST: Final = timedelta(seconds=0.5)
 # Rounds closer together than this would release single emails at the price of a batch.
 STEP_AT_LEAST: Final = timedelta(seconds=0.02)
-_BUCKETS: Final = 10
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the table says of an account: emails out, its pace, and the hold a dispatcher put on it."""
+    """What the table says of an account: emails out, its pace, and the hold a dispatcher put on it.
+
+    `elsewhere` is how many emails of other accounts are out.
+    """
 
     outstanding: int = 0
+    elsewhere: int = 0
     next_at: datetime | None = None
     held_until: datetime | None = None
     held_since: datetime | None = None
@@ -41,10 +43,15 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     rest: timedelta | None = None
 
 
-def limit(account: Account | None, finished: int) -> int:
-    """Return how many emails of an account may be out at once; `finished` within the last second."""
+def limit(account: Account | None, finished: int, elsewhere: int = 0) -> int:
+    """Return how many emails of an account may be out at once; `finished` within the last second.
+
+    Never more than a part of what others leave of the window, so that they never fill it together, however
+    many are slow.
+    """
     connections = account.limits.connections if account else 1
-    return min(max(2 * connections, finished), TOP)
+    left = topology.DISPATCHER.in_flight - elsewhere
+    return min(max(2 * connections, finished), max(1, left // PART))
 
 
 def is_lifted(standing: Standing, account: Account | None) -> bool:
@@ -66,7 +73,7 @@ def grant(standing: Standing, account: Account | None, finished: int, now: datet
     held = hold(standing, account, now)
     if held is not None:
         return Grant(count=0, rest=held)
-    credit = max(0, limit(account, finished) - standing.outstanding)
+    credit = max(0, limit(account, finished, standing.elsewhere) - standing.outstanding)
     step = timedelta(seconds=account.limits.interval if account else 0)
     if not step:
         return Grant(count=credit)
@@ -91,26 +98,3 @@ def _first_slot(next_at: datetime | None, step: timedelta, now: datetime) -> dat
     if next_at is None or next_at > now + step:
         return earliest
     return max(next_at, earliest)
-
-
-class Finished:
-    """How many attempts of one account ended within the last second, in tenths; times are monotonic."""
-
-    def __init__(self) -> None:
-        self._counts: deque[tuple[int, int]] = deque()
-
-    def add(self, count: int, at: float) -> None:
-        """Count `count` ended attempts."""
-        tick = int(at * _BUCKETS)
-        if self._counts and self._counts[-1][0] == tick:
-            self._counts[-1] = (tick, self._counts[-1][1] + count)
-        else:
-            self._counts.append((tick, count))
-        self.within_last_second(at)
-
-    def within_last_second(self, at: float) -> int:
-        """Return how many ended in the second before `at`."""
-        oldest = int(at * _BUCKETS) - _BUCKETS
-        while self._counts and self._counts[0][0] < oldest:
-            self._counts.popleft()
-        return sum(count for _, count in self._counts)

@@ -119,9 +119,13 @@ class Transaction:
         found = await self._connection.fetch(_SQL["standings"], *_columns(sorted(paces), 2))
         return {
             (lane := Lane(workspace, account_id)): Standing(
-                outstanding=outstanding, next_at=paces[lane], held_until=until, held_since=since
+                outstanding=outstanding,
+                elsewhere=everybody - outstanding,
+                next_at=paces[lane],
+                held_until=until,
+                held_since=since,
             )
-            for workspace, account_id, until, since, outstanding in found
+            for workspace, account_id, until, since, outstanding, everybody in found
         }
 
     async def due(self, quotas: Mapping[Lane, int], now: datetime, *, bulk: bool) -> list[Any]:

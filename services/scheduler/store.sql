@@ -66,7 +66,8 @@ FOR UPDATE OF l SKIP LOCKED
 -- name: standings
 SELECT u.workspace, u.account_id, h.until, h.since,
        (SELECT count(*) FROM scheduler.waiting w
-        WHERE w.workspace = u.workspace AND w.account_id = u.account_id AND w.state = 'released') AS outstanding
+        WHERE w.workspace = u.workspace AND w.account_id = u.account_id AND w.state = 'released') AS outstanding,
+       (SELECT count(*) FROM scheduler.waiting w WHERE w.state = 'released') AS everybody
 FROM unnest($1::text[], $2::text[]) AS u(workspace, account_id)
 LEFT JOIN scheduler.holds h ON h.workspace = u.workspace AND h.account_id = u.account_id
 

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scheduler import credit
-from services.scheduler.credit import Finished, Standing
+from services.scheduler.credit import Standing
+from shared.runtime import topology
 from shared.runtime.configuration import Account, Limits, Smtp
 from tests.controls.emails import NOON, minutes
+
+TOP = topology.DISPATCHER.in_flight // 4
 
 
 def account(**limits: int) -> Account:
@@ -28,10 +31,20 @@ def account(**limits: int) -> Account:
 
 @pytest.mark.parametrize(
     ("connections", "finished", "limit"),
-    [(2, 0, 4), (2, 3, 4), (2, 50, 50), (2, 99_999, credit.TOP), (99_999, 0, credit.TOP)],
+    [(2, 0, 4), (2, 3, 4), (2, 50, 50), (2, 99_999, TOP), (99_999, 0, TOP)],
 )
 def test_the_limit_is_what_was_finished_within_bounds(connections: int, finished: int, limit: int) -> None:
     assert credit.limit(account(connections=connections), finished) == limit
+
+
+def test_however_many_slow_accounts_there_are_they_never_fill_the_window_together() -> None:
+    """Each has something back in turn, and takes anew what it may have."""
+    slow, out = account(connections=50), [0] * 500
+    for number in [*range(500)] * 4:
+        elsewhere = sum(out) - out[number]
+        out[number] = credit.grant(Standing(elsewhere=elsewhere), slow, 0, NOON).count
+    assert sum(out) < topology.DISPATCHER.in_flight
+    assert min(out) > 0
 
 
 def test_an_unknown_account_has_the_least_credit() -> None:
@@ -45,7 +58,7 @@ def test_what_is_out_and_what_is_granted_never_exceed_the_limit(
     one = account(connections=connections)
     granted = credit.grant(Standing(outstanding=outstanding), one, finished, NOON).count
     assert granted >= 0
-    assert granted == 0 or granted + outstanding <= credit.limit(one, finished) <= credit.TOP
+    assert granted == 0 or granted + outstanding <= credit.limit(one, finished) <= TOP
 
 
 def test_a_held_account_gets_nothing_before_it_can_go_on() -> None:
@@ -102,12 +115,3 @@ def test_a_clock_that_jumps_back_does_not_stop_an_account() -> None:
     one = account(per_second=1)
     after = credit.next_slot(None, one, 1, NOON)
     assert credit.grant(Standing(next_at=after), one, 0, NOON - minutes(60)).count == 1
-
-
-def test_only_what_ended_within_the_last_second_counts() -> None:
-    finished = Finished()
-    finished.add(3, 10.0)
-    finished.add(2, 10.55)
-    assert finished.within_last_second(10.6) == 5
-    assert finished.within_last_second(11.2) == 2
-    assert finished.within_last_second(12.0) == 0
