@@ -20,7 +20,7 @@ from services.tracker.imap import ImapFault, Mailbox, Seen, Server
 from services.tracker.imap_answers import Item
 from services.tracker.imap_places import Holding, Lost, Place
 from services.tracker.ingress import OUR_TROUBLES
-from shared.runtime import outgoing
+from shared.runtime import outgoing, process
 from shared.runtime.log import BrokerUnavailable
 
 logger = structlog.get_logger(__name__)
@@ -97,9 +97,7 @@ class Link:
             for task in done:
                 task.result()
         finally:
-            for task in (session, keeping):
-                task.cancel()
-            await asyncio.gather(session, keeping, return_exceptions=True)
+            await process.end(session, keeping)
             await self._release()
 
     async def _release(self) -> None:

@@ -66,5 +66,12 @@ async def end(*tasks: asyncio.Task[None]) -> None:
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.5)
+        try:
+            _, pending = await asyncio.wait(pending, timeout=0.5)
+        except (
+            asyncio.CancelledError
+        ):  # whoever ends these is ended, too: once more, for the first may be lost
+            for task in pending:
+                task.cancel()
+            raise
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,7 +14,7 @@ from services.tracker import imap, imap_places, imap_reading, mime
 from services.tracker.imap import ImapFault, Mailbox
 from services.tracker.imap_places import Holding, Place
 from services.tracker.imap_reading import Link, Shared
-from shared.runtime import outgoing, topology
+from shared.runtime import outgoing, process, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.log import BrokerUnavailable, Log
 from tests.controls import mailworld
@@ -99,8 +99,7 @@ async def reading(
     try:
         yield task
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await process.end(task)
 
 
 async def linked(places: Bucket[Place]) -> None:
