@@ -19,10 +19,10 @@ LINKS_AT_ONCE: Final = 3
 _MAX_AGENT: Final = 1000
 # What a mail proxy, a link scanner, a preview or a library calls itself; the first that fits names the reason.
 _AGENTS: Final = (
-    ("proxy", re.compile(r"googleimageproxy|yahoomailproxy|mail ?proxy|imageproxy|\bvia ggpht|cloudflare-?proxy|duckduckgo-?favicons|protonmail.{0,20}proxy")),
-    ("scanner", re.compile(r"barracuda|proofpoint|mimecast|safelinks|forcepoint|symantec|messagelabs|zscaler|sophos|trendmicro|fireeye|ironport|cisco|mailscanner|virustotal|urlscan|phish|checkpoint|trellix|cloudmark|bitdefender|microsoft.{0,10}defender|ms-?office.{0,10}protection|antivirus|clamav")),
+    ("proxy", re.compile(r"googleimageproxy|yahoomailproxy|mail ?proxy|image[ -]?proxy|asset proxy|\bhey proxy|github-camo|\bvia ggpht|cloudflare-?proxy|duckduckgo-?favicons|protonmail.{0,20}proxy")),
+    ("scanner", re.compile(r"barracuda|proofpoint|mimecast|safelinks|forcepoint|symantec|messagelabs|zscaler|sophos|trend ?micro|kaspersky|fortinet|hornetsecurity|security-?scanner|safe-?browsing|google-safety|zgrab|masscan|censys|qualys|fireeye|ironport|cisco|mailscanner|virustotal|urlscan|phish|checkpoint|trellix|cloudmark|bitdefender|microsoft.{0,10}defender|ms-?office.{0,10}protection|antivirus|clamav")),
     ("preview", re.compile(r"bingpreview|slackbot|slack-imgproxy|facebookexternalhit|twitterbot|linkedinbot|whatsapp|telegrambot|discordbot|skypeuripreview|embedly|iframely|google-?pagerenderer|googlemessages|(?:url|link|page) ?preview|prefetch|imessagebot")),
-    ("robot", re.compile(r"(?<!cu)bot\b|crawler|crawling|spider|slurp|curl/|wget/|python-|aiohttp/|httpx/|go-http-client|java/|okhttp/|libwww|lwp::|axios/|node-fetch|undici|headless|phantomjs|puppeteer|playwright|selenium|scrapy|apache-httpclient|guzzle|postman|powershell|httpclient|uptime|pingdom|feedfetcher|archiver")),
+    ("robot", re.compile(r"(?<!cu)bot\b|crawler|crawling|spider|slurp|mediapartners|lighthouse|health-?check|webdav|curl/|wget/|python-|aiohttp/|httpx/|go-http-client|java/|okhttp/|libwww|lwp::|axios/|node-fetch|undici|headless|phantomjs|puppeteer|playwright|selenium|scrapy|apache-httpclient|guzzle|postman|powershell|httpclient|winhttp|faraday|typhoeus|rest-client|^(?:ruby|php|got|go|dart|node|deno|bun)(?:$|[ /(])|uptime|pingdom|feedfetcher|archiver")),
 )  # fmt: skip
 _PREFETCH: Final = frozenset({"prefetch", "preview", "prerender"})
 
