@@ -21,6 +21,8 @@ MAX_PARTS: Final = 200
 MAX_TEXT: Final = 512 * 1024
 
 _NAME: Final = re.compile(rb"[!-9;-~]{1,200}")
+# Empty lines before the header, as some stores leave them; before anything else they end a header of no fields.
+_FIRST_FIELD: Final = re.compile(rb"\A(?:[ \t]{0,300}\r?\n){1,5}(?=[A-Za-z-]{1,60}:[ \t]|From )")
 _ENCODED: Final = re.compile(r"=\?([!-~]{1,60}?)\?([bBqQ])\?([ -~]{0,2000}?)\?=")
 _BETWEEN: Final = re.compile(r"(\?=)[ \t\r\n]{1,200}(?==\?)")
 _PARAMETER: Final = re.compile(
@@ -98,6 +100,7 @@ def read(raw: bytes) -> Part:
     raw = raw[:MAX_BYTES]
     if b"\n" not in raw:  # line ends of another age
         raw = raw.replace(b"\r", b"\n")
+    raw = _FIRST_FIELD.sub(b"", raw, count=1)
     if raw.startswith((b"From ", b">From ")):  # an mbox separator that came along
         raw = raw.partition(b"\n")[2]
     return _entity(raw, 0, [MAX_PARTS], "text/plain")

@@ -28,6 +28,11 @@ _ORIGINAL: Final = re.compile(
 _IN_TRANSCRIPT: Final = re.compile(
     r"^[ \t]{0,8}(?:[245]\d\d[ -])?<?(" + returned.ADDRESS.pattern + r")(?:>?\.\.\.|>?:[ \n])", re.MULTILINE
 )
+# Whose mail an MTA says it sent on to the one it could not reach (Exim, Postfix, Sendmail).
+_SENT_ON: Final = re.compile(
+    r"\((?:ultimately )?(?:generated|expanded) from:?\s{1,20}<?(" + returned.ADDRESS.pattern + ")",
+    re.IGNORECASE,
+)
 # Whom to ask for help is not whom the mail was for.
 _HELP: Final = re.compile(
     r"(?:contact|send (?:e-?)?mail to|write to|ask|questions?\b[^\n]{0,40}\bto|assistance"
@@ -52,6 +57,17 @@ def named(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[
     )
 
 
+def sent_on(words: str) -> dict[str, str]:
+    """Return by whom each address that a report is about, in lower case, had its mail sent on to it."""
+    begins = [(found.start(), found[1].lower()) for found in _OPENING.finditer(words)]
+    origins: dict[str, str] = {}
+    for found in _SENT_ON.finditer(words):
+        before = [address for at, address in begins if at < found.start()]
+        if before:
+            origins[before[-1]] = found[1]
+    return origins
+
+
 def original(words: str) -> list[str]:
     """Return the addresses a report calls the original ones, beside those of its own system."""
     return list(dict.fromkeys(_ORIGINAL.findall(words)))
@@ -73,6 +89,8 @@ def _candidates(message: mime.Part, words: str, returned_to: tuple[str, ...]) ->
     known = {one.lower() for one in returned_to}
     if any(one.lower() in known for one in found):
         known |= _standing(_IN_TRANSCRIPT, words)
+        if listed:
+            known |= _standing(_OPENING, plain[listed.end() :])
         return [one for one in found if one.lower() in known]
     opening = _standing(_OPENING, words)
     return [one for one in found if one.lower() in opening] or found

@@ -87,7 +87,7 @@ def recognise(message: mime.Part) -> Report | None:
     else:
         trusted = announcing.is_from_system(message)
         findings = _by_status(message, words, msgspec.structs.replace(status, is_outer=trusted), returned_to)
-    if _is_its_own_subject(findings, authors):
+    if _is_its_own_subject(findings, authors) or _names_nobody(message, findings):
         return None
     envid, reporting_mta = (status.envid, status.reporting_mta) if status else ("", "")
     return Report(
@@ -107,9 +107,17 @@ def _is_its_own_subject(findings: tuple[Finding, ...], authors: tuple[str, ...])
     return any({one.recipient.lower(), one.original.lower()} & said_by for one in findings)
 
 
+def _names_nobody(message: mime.Part, findings: tuple[Finding, ...]) -> bool:
+    """Say whether no reporter says of nobody that it was not reached: what people write about such things."""
+    return not any(one.original for one in findings) and not (
+        announcing.is_from_system(message) or message.kind == "multipart/report"
+    )
+
+
 def _by_status(
     message: mime.Part, words: str, status: rfc3464.Status, returned_to: tuple[str, ...]
 ) -> tuple[Finding, ...]:
+    status = msgspec.structs.replace(status, recipients=tuple(dict.fromkeys(status.recipients)))
     named = _named(message, words, returned_to) if len(status.recipients) == 1 else None
     said, against = paragraphs.Paragraphs(words), doubts.Doubts(words)
     return _merged(
@@ -164,7 +172,9 @@ def _by_fields(
 
 
 def _by_words(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> list[Finding]:
+    origins = prose.sent_on(words)
     recipients = prose.recipients(message, words, returned_to)[:MAX_RECIPIENTS] or [""]
+    recipients = _without(recipients, origins)
     action = announcing.action(message, words)
     by_reporter = prose.named(message, words, returned_to)
     named = frozenset(one.lower() for one in recipients)
@@ -178,5 +188,11 @@ def _by_words(message: mime.Part, words: str, returned_to: tuple[str, ...]) -> l
         if said.kind == "hard" and not trusted:
             said = msgspec.structs.replace(said, kind="soft")  # in words, and not a mail system's
         is_sure = trusted and one in by_reporter and not against.of_words(one, about)
-        findings.append(Finding(one, one, "", said, one if is_sure else ""))
+        findings.append(Finding(one, origins.get(one.lower(), one), "", said, one if is_sure else ""))
     return findings
+
+
+def _without(recipients: list[str], origins: dict[str, str]) -> list[str]:
+    """Return whom the report is about without those whose mail was sent on to others it is about."""
+    others = {one.lower() for sent_to, one in origins.items() if sent_to in map(str.lower, recipients)}
+    return [one for one in recipients if one.lower() not in others - origins.keys()]

@@ -18,6 +18,9 @@ _STATUS: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})")
 # An Internet address inside an X.400 one, in its printable letters (RFC 2156 4.1).
 _X400: Final = re.compile(r"(?:/|;|^)(?:DD[A:.]{0,2})?(?:RFC-?822|SMTP)=([^/;]{3,320})", re.IGNORECASE)
 _BRACKETED: Final = re.compile(r"<([^<>\s]{1,255}@[^<>\s]{1,255})>")
+_TYPE_TWICE: Final = re.compile(
+    r"^(\s{0,8}rfc822\s{0,8};\s{0,8})(?:rfc822\s{0,8};\s{0,8}){1,3}", re.IGNORECASE
+)
 _PRINTABLE: Final = re.compile(r"\(([apuqlr])\)", re.IGNORECASE)
 _SIGNS: Final = {"a": "@", "p": "%", "u": "_", "q": '"', "l": "(", "r": ")"}
 _IN_TEXT: Final = re.compile(r"^([ \t>|]{0,12})(?:Final|Original)-Recipient:", re.IGNORECASE | re.MULTILINE)
@@ -122,7 +125,7 @@ def _recipient(fields: dict[str, str]) -> Recipient:
 
 def address(value: str) -> str:
     """Return the address in a typed field: `rfc822; <user@host>` or `utf-8; us\\x{E9}r@host`."""
-    kind, semicolon, rest = value.partition(";")
+    kind, semicolon, rest = _TYPE_TWICE.sub(r"\1", value).partition(";")
     if not semicolon:
         kind, rest = "", value
     inside = _BRACKETED.search(rest)

@@ -34,6 +34,12 @@ def test_a_damaged_multipart_still_has_its_parts(raw: bytes) -> None:
     assert len(mime.read(raw.replace(b"--x", b"--xboundary").replace(b"=x", b"=xboundary")).parts) == 2
 
 
+def test_empty_lines_before_a_header_do_not_end_it() -> None:
+    for before in ("\n", "\r\n", "  \n\n"):
+        assert mime.read(f"{before}Subject: x\n\nbody".encode()).field("subject") == "x"
+    assert mime.read(b"\nDear reader,\n").raw == b"Dear reader,\n"
+
+
 def test_a_boundary_may_begin_another_one() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\n--xy is text\nand a --x\n--x--\n"
     assert [one.raw for one in mime.read(raw).parts] == [b"--xy is text\nand a --x"]

@@ -120,6 +120,42 @@ class TestAboutWhom:
         assert found is not None
         assert [(one.recipient, one.original) for one in found.findings] == [("a@ims-daemon", "a@x.example")]
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "  b@y.example\n    (generated from a@x.example)\n    550 unknown user", "  b@y.example\n    (ultimately generated from a@x.example)\n    retry timeout exceeded",
+            "b@y.example\n    (reason: 553 ask help@y.example)\n    (expanded from: <a@x.example>)", "<b@y.example> (expanded from <a@x.example>): unknown user",
+        ],
+    )  # fmt: skip
+    def test_whose_mail_was_sent_on_is_whom_we_wrote_to(self, line: str) -> None:
+        for returned_to in ("a@x.example", "list@z.example"):
+            found = _report(
+                f"The following addresses failed:\n\n{line}\n\n--- Original message ---\nTo: {returned_to}\n"
+            )
+            assert found is not None
+            assert [(one.recipient, one.original, one.named) for one in found.findings] == [
+                ("b@y.example", "a@x.example", "")
+            ]
+
+    def test_all_of_a_list_are_recipients_also_those_the_message_did_not_name(self) -> None:
+        text = (
+            "Your message\n  To: c@x.example\ndid not reach the following recipient(s):\n\na@x.example on Thu, 29 Apr\n    not recognized\n"
+            "b@x.example on Thu, 29 Apr\n    not recognized\n\n--- Original message ---\nTo: a@x.example\n"
+        )
+        assert [one for one, _ in _findings(text)] == ["a@x.example", "b@x.example"]
+
+    def test_a_group_of_fields_given_twice_is_one_recipient(self) -> None:
+        group = "Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.0.0\n\n"
+        text = (
+            f"See\n\n550 5.1.1 no such user\n\n--r\nContent-Type: message/delivery-status\n\n{group * 2}--r--"
+        )
+        head = DAEMON + "Content-Type: multipart/mixed; boundary=r\n"
+        assert _findings(f"--r\n\n{text}", head) == [("a@x.example", "hard")]
+
+    def test_people_who_write_about_such_things_name_nobody(self) -> None:
+        for head in ("From: kim@m.example\nSubject: Ticket by unknown user\n", "Subject: Unknown user\n"):
+            assert _report("This was sent in by an unknown user.\n", head) is None
+
     def test_a_report_that_names_nobody_is_about_nobody(self) -> None:
         assert _findings("Your message could not be delivered.\n") == [("", "soft")]
 

@@ -32,7 +32,7 @@ def test_groups_without_an_empty_line_between_them_are_kept_apart() -> None:
         ("rfc822; a@x.example", "a@x.example"), ("rfc822;<a@x.example>", "a@x.example"), ("a@x.example", "a@x.example"), ("RFC822 ; a+2Bb@x.example", "a+b@x.example"),
         ("utf-8; \\x{7528}\\x{6237}@x.example", "用户@x.example"), ("utf-8; jörg@x.example", "jörg@x.example"), ("utf-8; \\x{FFFFFF}@x", "\U0010ffff@x"),
         ("X400; /RFC-822=a(a)x.example/ADMD= /C=WW/", "a@x.example"), ("x400; C=US;A= ;DDA:RFC-822=a(a)x.example;", "a@x.example"),
-        ("rfc822; Ann <a@x.example>", "a@x.example"), ("x-local; ann", "ann"), ("", ""), (";;;", ";;"),
+        ("rfc822; Ann <a@x.example>", "a@x.example"), ("rfc822; RFC822;a@x.example", "a@x.example"), ("x-local; ann", "ann"), ("", ""), (";;;", ";;"),
     ],
 )  # fmt: skip
 def test_an_address_is_read_out_of_its_type(field: str, address: str) -> None:
