@@ -49,8 +49,9 @@ class Delayed(Report, frozen=True, kw_only=True):
 class Bounced(Report, frozen=True, kw_only=True):
     """The email was taken by the next hop and could not be delivered to the recipient after all.
 
-    Evidence: a report that reached a signed address, for a recipient of this very email. `kind` is hard
-    where the address does not exist; only that suppresses it, and it was suppressed before this was said.
+    Evidence: a report on a recipient of this very email, known by the signed address it reached, ENVID or
+    Message-ID. `kind` is hard where the address does not exist; only that suppresses it, and only by the signed
+    address; it was suppressed before this was said.
     """
 
     name: ClassVar[str] = "bounced"
@@ -131,7 +132,8 @@ class AutoReplied(Report, frozen=True, kw_only=True):
 class Complained(Report, frozen=True, kw_only=True):
     """The recipient called the email spam.
 
-    Evidence: an abuse report (RFC 5965) that has our email in it. The address was suppressed before this was said.
+    Evidence: an abuse report (RFC 5965) that has our email in it. Where the signed envelope sender proves that, the
+    address was suppressed before this was said.
     """
 
     name: ClassVar[str] = "complained"
