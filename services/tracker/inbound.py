@@ -1,7 +1,7 @@
 """The way of an inbound message: read, found, kept, suppressed, said.
 
 The raw message is in the content store before the event that refers to it, and the suppression in force before
-the bounce can be seen. Everything may come twice: what is said is named by the message's own digest.
+the bounce can be seen. Everything may come twice, and by two ways: what is said is named by what it says.
 """
 
 import asyncio
@@ -99,8 +99,8 @@ class Inbound:
         if found is not None and place is not None:
             case = Case(place[1], found.proof, at, key)
             said = tuple(await asyncio.to_thread(telling.said, case) if is_large else telling.said(case))
-            for number, one in enumerate(said):
-                await self._say(place[0], found.email_id, f"{digest}{number}", one)
+            for one in said:
+                await self._say(place[0], found.email_id, _identity(message), one)
         fate = "said" if said else "fits no recipient" if place else "names no email of ours"
         INBOUND.labels(telling.kind, fate).inc()
         logger.info(
@@ -134,13 +134,24 @@ class Inbound:
         state = fold.fold(await self._log.history(workspace, email_id))
         return state.email or await self._archive.email(workspace, email_id)
 
-    async def _say(self, workspace: str, email_id: str, name: str, one: Said) -> None:
-        event_id = EventId(str(uuid.uuid5(_EVENTS, name)))
+    async def _say(self, workspace: str, email_id: str, identity: str, one: Said) -> None:
+        about = "\0".join((email_id, one.event.name, one.event.recipient or "", identity))
+        event_id = EventId(str(uuid.uuid5(_EVENTS, about)))
         # Before the event, so that whoever sees `bounced` is protected already.
         if one.suppress is not None:
             await self._suppressions.add(workspace, *one.suppress)
         item = Record(WorkspaceId(workspace), EmailId(email_id), event_id, one.event)
         await self._publisher.append(item, within=WITHIN)
+
+
+def _identity(message: mime.Part) -> str:
+    """Return what one message keeps on every way it comes, over SMTP and IMAP alike: nothing of its trace.
+
+    Without a Message-ID that is its body: whoever hands it on may give it one.
+    """
+    named = message.field("message-id").strip()
+    body = b"" if named else message.raw.replace(b"\r\n", b"\n").strip()
+    return f"{named}\0{message.field('date').strip()}\0{hashlib.sha256(body).hexdigest()}"
 
 
 def read(raw: bytes) -> tuple[mime.Part, Telling]:

@@ -168,6 +168,20 @@ async def test_what_our_handles_prove_is_said_once_however_often_it_comes(
     )
 
 
+@pytest.mark.parametrize("named", ["Message-ID: <r1@mx.test>\nDate: Mon, 30 Nov 2026 10:00:00 +0000\n", ""])
+async def test_a_report_that_comes_by_two_ways_is_said_once_and_another_one_again(
+    door: Door, named: str
+) -> None:
+    item = await door.sent("ann@world.test")
+    letter = named + DSN.format(**fields(item))
+    trace = "Return-Path: <>\nReceived: by mx.test; Mon, 30 Nov 2026 10:00:01 +0000\nX-Spam-Score: 0\n"
+    other = letter.replace("<r1@", "<r2@").replace("I could not", "We could not")
+    for raw, bounces in ((letter, 1), (trace + letter, 1), (f"{letter}\n", 1), (trace + other, 2)):
+        await door.takes(raw)
+        history = await door.log.history(item.workspace, item.email_id)
+        assert len({one.event_id for one in history}) == 1 + bounces
+
+
 @pytest.mark.parametrize(("letter", "name"), SIGNALS, ids=[name for _, name in SIGNALS])
 async def test_what_a_stranger_signed_says_nothing_and_is_kept_and_counted(
     door: Door, letter: str, name: str
