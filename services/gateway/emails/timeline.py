@@ -17,9 +17,11 @@ _NOT_TOLD: Final = ("occurred_at", "email", "conversation", "results")
 
 
 def once(records: Iterable[Record]) -> list[Record]:
-    """Return each record once, in the order things happened (the log's order breaks ties)."""
-    known = {record.event_id: record for record in records}
-    return sorted(known.values(), key=lambda record: (record.event.occurred_at, record.sequence))
+    """Return each record once, in the order things happened (the log's order breaks ties); of repeats the earliest."""
+    known: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: (record.event.occurred_at, record.sequence)):
+        known.setdefault(record.event_id, record)
+    return list(known.values())
 
 
 def events(records: Iterable[Record]) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 import random
 
+import msgspec
+
 from services.gateway.emails import timeline
 from tests.unit.gateway.emails.histories import (
     deferred,
@@ -33,6 +35,14 @@ def test_the_timeline_tells_each_event_once_and_in_order() -> None:
         "email.sending",
         "email.sent",
     ]
+
+
+def test_what_was_said_again_later_is_told_when_it_was_said_first() -> None:
+    first = STORY[-1]
+    later = msgspec.structs.replace(first.event, occurred_at=minute(60))
+    again = first._replace(event=later, sequence=first.sequence + 1)
+    for told in ([*STORY, again], [again, *STORY]):
+        assert timeline.events(told)[-1]["occurred_at"] == first.event.occurred_at
 
 
 def test_the_timeline_has_no_content() -> None:
