@@ -21,6 +21,8 @@ _RANK: Final = ("hard", "soft", "unknown", "delayed", "delivered", "relayed", "e
 _ANSWER: Final = re.compile(
     r"\s{0,4}(?:re|aw|antw|sv|vs|odp|rv|res|ynt|回复|答复)\s{0,2}(?:\[\d{1,3}\])?[:：]", re.IGNORECASE
 )
+# What machines send of themselves has these marks as well.
+_SENT_TO_MANY: Final = frozenset({"bulk", "list", "sender"})
 _SIGNALS: Final = {"hard": "bounced", "soft": "bounced", "unknown": "bounced", "delayed": "delayed"}
 
 
@@ -133,9 +135,10 @@ def _reply(made: Classified, telling: reply.Telling) -> None:
     made.auto, made.auto_reason = telling.automatic is not None, telling.automatic
     made.recipients = _named(telling.from_address)
     made.snippet = quoting.snippet(telling.text) or None
-    if made.auto:
+    is_answer = bool(telling.message_ids or _ANSWER.match(telling.subject))
+    if made.auto and (is_answer or telling.automatic not in _SENT_TO_MANY):
         made.signal, made.class_ = "auto_replied", "auto-reply"
-    elif telling.message_ids or _ANSWER.match(telling.subject):
+    elif is_answer:
         made.signal = "replied"
     else:
         made.kind = "other"  # inbound mail takes it for a reply when it came to a signed address
