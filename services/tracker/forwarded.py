@@ -11,8 +11,15 @@ def client_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> st
     chain = [part.strip() for value in forwarded for part in value.split(",")]
     address = peer
     while chain and _is_ours(address, proxies):
-        address = chain.pop()
+        address = _without_port(chain.pop())
     return address
+
+
+def _without_port(written: str) -> str:
+    """Return the address; some proxies write the client's port behind it, as `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
+    if written.startswith("["):
+        return written[1:].partition("]")[0]
+    return written.partition(":")[0] if written.count(":") == 1 else written
 
 
 def _is_ours(address: str, proxies: Networks) -> bool:

@@ -30,7 +30,7 @@ _PREFETCH: Final = frozenset({"prefetch", "preview", "prerender"})
 def by_request(user_agent: str, purpose: str = "") -> str | None:
     """Return why this request is a machine's, by what it says of itself, or None.
 
-    `purpose` is the value of Sec-Purpose, Purpose or X-Moz: browsers say there that nobody is looking yet.
+    `purpose` is the value of Sec-Purpose, Purpose, X-Purpose or X-Moz: browsers say there that nobody is looking yet.
     """
     if _PREFETCH & {word.strip(" ;,") for word in re.split(r"[;,\s]+", purpose[:200].lower())}:
         return "prefetch"

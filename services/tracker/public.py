@@ -34,6 +34,8 @@ MAX_FORM: Final = 4096
 FORM_WITHIN: Final = 5.0
 UNSUBSCRIBED_WITHIN: Final = 2.0
 _READING: Final = ("GET", "HEAD")
+# Where browsers say that they only fetch ahead.
+_PURPOSE: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 _random: Final = random.Random().getrandbits  # seeded by the kernel
 _UNSAFE: Final = re.compile(r"[^\x21-\x7e]")
 # What the recipient may write in a URL as it is; of the rest each byte is escaped.
@@ -150,9 +152,7 @@ class Public:
             url=url,
             ip_address=client_address(peer, forwarded, self._proxies),
             user_agent=headers.get("User-Agent", "")[:1000],
-            purpose=(headers.get("Sec-Purpose") or headers.get("Purpose") or headers.get("X-Moz") or "")[
-                :200
-            ],
+            purpose=next((said for name in _PURPOSE if (said := headers.get(name))), "")[:200],
         )
 
 

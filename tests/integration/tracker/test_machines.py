@@ -32,6 +32,7 @@ async def verdicts(desk: Desk, item: record.Record, count: int) -> list[str | No
         ({"Sec_Purpose": "prefetch;prerender"}, "prefetch"),
         ({"Purpose": "prefetch"}, "prefetch"),
         ({"X_Moz": "prefetch"}, "prefetch"),
+        ({"X_Purpose": "preview"}, "prefetch"),
     ],
 )
 async def test_a_machine_is_told_from_a_person(desk: Desk, headers: dict[str, str], reason: str) -> None:
