@@ -51,6 +51,10 @@ def test_what_is_not_one_plain_value_is_refused_at_the_root(body: bytes) -> None
         b'{"to":"a","\\u0074o":"b"}',
         b'[{"a":{"b":1,"b":1}}]',
         b' \n{"a":1,"a":1}',
+        b'{"a":1,"a":"\\u003a"}',
+        b'{"a":"::","a":"\\u003A"}',
+        b'{"a:":1,"a:":2}',
+        b'{"a":{"b":":"},"a":{"c":":"}}',
     ],
 )
 def test_a_key_named_twice_is_refused(body: bytes) -> None:
@@ -64,6 +68,36 @@ def test_a_key_named_twice_is_found_among_many_at_once() -> None:
 
 def test_equal_keys_in_different_objects_are_no_duplicates() -> None:
     assert json_body.parse(b'[{"a":{"a":1}},{"a":":"}]') == [{"a": {"a": 1}}, {"a": ":"}]
+    assert json_body.parse(b'{"a":"\\u003a\\u003A","b":{"a:":1e5}}') == {"a": "::", "b": {"a:": 1e5}}
+
+
+def _written(value: Any) -> str:
+    """Spell JSON of which an object is a list of pairs, so that a key may be there twice."""
+    if isinstance(value, list):
+        return "{" + ",".join(f"{json.dumps(key)}:{_written(item)}" for key, item in value) + "}"
+    return json.dumps(value).replace("!", "\\u003a")
+
+
+def _has_twice(value: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    names = [key for key, _ in value]
+    return len(set(names)) < len(names) or any(_has_twice(item) for _, item in value)
+
+
+@given(
+    st.recursive(
+        st.text(":!a", max_size=3) | st.integers(),
+        lambda inner: st.lists(st.tuples(st.text(":ab", max_size=2), inner), max_size=3),
+        max_leaves=12,
+    )
+)
+def test_a_key_named_twice_is_refused_whatever_colons_stand_elsewhere(value: Any) -> None:
+    body = _written(value).encode()
+    if _has_twice(value):
+        assert "twice" in problem(body)[1]
+    else:
+        json_body.parse(body)
 
 
 @pytest.mark.parametrize("pair", ["[]", "{}"])
