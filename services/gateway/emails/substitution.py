@@ -5,7 +5,9 @@ the words for whatever is wrong. So nothing here decides what is allowed.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from jinja2 import nodes
@@ -23,36 +25,41 @@ class _Place(NamedTuple):
 
 
 class Substitution:
-    """A text as its constant parts and the places between them."""
+    """A text as its constant parts and the places between them; a place that is there twice is looked up once."""
 
     def __init__(self, parts: list[str | _Place], *, escaping: bool, most: int) -> None:
-        self._parts = parts
-        self._places = [(number, part) for number, part in enumerate(parts) if isinstance(part, _Place)]
-        self._constant = sum(len(part) for part in parts if isinstance(part, str))
+        constants = [part for part in parts if isinstance(part, str)]
+        times = Counter(part for part in parts if isinstance(part, _Place))
+        self._places = list(times.items())
+        self._constants = constants
+        known = {place: len(constants) + number for number, place in enumerate(times)}
+        numbers = iter(range(len(constants)))
+        order = [known[part] if isinstance(part, _Place) else next(numbers) for part in parts]
+        # One part would come without a tuple around it, and none at all is an error.
+        self._in_order = itemgetter(*order) if len(order) > 1 else None
         self._escaping = escaping
-        self._most = most
+        self._most = most - sum(map(len, constants))
 
     def render(self, variables: Mapping[str, Any]) -> str | None:
         """Return the text, or None if only Jinja can say what it comes to."""
-        out: list[Any] = self._parts.copy()
-        size = self._constant
-        for number, place in self._places:
+        out = self._constants.copy()
+        left = self._most
+        for place, times in self._places:
             value: Any = variables.get(place.name)
             for step in place.way:
                 value = _inside(value, step)
             kind = type(value)
             if kind is int and -_PLAIN_NUMBER < value < _PLAIN_NUMBER:
-                out[number] = str(value)
-            elif (
-                kind is str and size + len(value) <= self._most
-            ):  # escaping makes it up to five times as long
-                out[number] = escape(value) if self._escaping and _SPECIAL.search(value) else value
-            else:
+                value = str(value)
+            elif kind is not str or len(value) > left:  # escaping makes it up to five times as long
                 return None
-            size += len(out[number])
-            if size > self._most:
+            elif self._escaping and _SPECIAL.search(value):
+                value = escape(value)
+            left -= times * len(value)
+            if left < 0:
                 return None
-        return "".join(out) if size <= self._most else None
+            out.append(value)
+        return "".join(out if self._in_order is None else self._in_order(out)) if left >= 0 else None
 
 
 def _inside(value: Any, step: str | int) -> Any:
