@@ -151,7 +151,7 @@ _decoder = msgspec.json.Decoder(Content)
 
 def pack(content: Content) -> Body:
     """Return the body in the clear when under 4 KB, else compressed. Never sets `key`."""
-    size = sum(len(part.encode()) for part in (content.html, content.text) if part)
+    size = len((content.html or "").encode()) + len((content.text or "").encode())
     if size < COMPRESS_FROM:
         return Body(content=content, size=size)
     return Body(packed=zlib.compress(_encoder.encode(content), 3), size=size)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+import msgspec
+
 from services.gateway import errors, rendering_threads
 from services.gateway.emails import attachments, draft, effort, fields, submitting
 from services.gateway.emails.batch_fields import Form, Item
@@ -133,11 +135,12 @@ def _checked(item: Item, checker: draft.Checker, bodies: Bodies) -> Checked:
         invalid = tuple(map(item.place, checker.problems))
         template = tuple(map(item.place_in_template, checker.templates))
         return Checked(item, _without_content(made), None, Refusals(invalid, template))
-    return Checked(item, _without_content(made), bodies.packed(made), _FINE)
+    body = bodies.packed(made)
+    return Checked(item, made if body.content is not None else _without_content(made), body, _FINE)
 
 
 def _without_content(made: draft.Draft) -> draft.Draft:
-    return made._replace(html=None, text=None)
+    return msgspec.structs.replace(made, html=None, text=None)
 
 
 _FINE: Final = Refusals()

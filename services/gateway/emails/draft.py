@@ -7,6 +7,8 @@ line than the client's own text can. All problems are collected, each with its p
 from datetime import datetime
 from typing import Final, NamedTuple
 
+import msgspec
+
 from services.gateway import identifiers
 from services.gateway.emails import attachments, fields, rendering, times
 from services.gateway.emails.attachments import File
@@ -20,7 +22,7 @@ from shared.mail.address import Mailbox
 _NUL: Final = "must not contain a NUL character"
 
 
-class Draft(NamedTuple):
+class Draft(msgspec.Struct, frozen=True):
     """What the client wants sent, as values; `from_`, `account_id` and times are wishes still to be granted."""
 
     to: tuple[Mailbox, ...]
@@ -78,8 +80,7 @@ class Checker:
         self._variables = {} if named else send.variables
         self._work = rendering.Work(within=within)
         self._path = path
-        self._wrong = {problem.path for problem in problems}
-        self._recipients: set[str] = set()
+        self._wrong = [problem.path for problem in problems]
 
     def draft(self) -> Draft:
         """Return the checked values; they mean something only if `problems` and `templates` are empty."""
@@ -137,26 +138,20 @@ class Checker:
 
     def _addressees(self) -> tuple[tuple[Mailbox, ...], tuple[Mailbox, ...], tuple[Mailbox, ...]]:
         send = self.send
-        to = self._once(self._mailboxes("to", send.to))
-        cc = self._once(self._mailboxes("cc", send.cc)) if send.cc is not None else ()
-        bcc = self._once(self._mailboxes("bcc", send.bcc)) if send.bcc is not None else ()
+        to = self._mailboxes("to", send.to)
+        cc = self._mailboxes("cc", send.cc) if send.cc is not None else ()
+        bcc = self._mailboxes("bcc", send.bcc) if send.bcc is not None else ()
         if not send.to and not self._is_wrong("to"):
             self._say("to", "is required" if send.to is None else "needs at least one recipient")
-        if len(self._recipients) > fields.MAX_RECIPIENTS:
+        if len(to) + len(cc) + len(bcc) < 2:
+            return to, cc, bcc
+        known: set[str] = set()
+        to, cc, bcc = _once(to, known), _once(cc, known), _once(bcc, known)
+        if len(known) > fields.MAX_RECIPIENTS:
             self._say(
                 "to", f"there may be at most {fields.MAX_RECIPIENTS} recipients in to, cc and bcc together"
             )
         return to, cc, bcc
-
-    def _once(self, mailboxes: tuple[Mailbox, ...]) -> tuple[Mailbox, ...]:
-        """Return who is not a recipient yet: each gets one copy, in the first role it has."""
-        kept = []
-        for mailbox in mailboxes:
-            normalised = address.normalised(mailbox.address)
-            if normalised not in self._recipients:
-                self._recipients.add(normalised)
-                kept.append(mailbox)
-        return tuple(kept)
 
     def _mailboxes(self, field: str, given: str | list[str] | None) -> tuple[Mailbox, ...]:
         if not given:
@@ -278,6 +273,17 @@ class Checker:
             if problem := _wrong_pair(key, value):
                 self.problems.append(Problem(f"{self._path}.metadata[{fields.quoted(key[:80])}]", problem))
         return given
+
+
+def _once(mailboxes: tuple[Mailbox, ...], known: set[str]) -> tuple[Mailbox, ...]:
+    """Return who is not known as a recipient yet: each gets one copy, in the first role it has."""
+    kept = []
+    for mailbox in mailboxes:
+        normalised = address.normalised(mailbox.address)
+        if normalised not in known:
+            known.add(normalised)
+            kept.append(mailbox)
+    return tuple(kept)
 
 
 def _wrong_pair(key: str, value: str) -> str | None:

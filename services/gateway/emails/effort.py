@@ -21,7 +21,10 @@ def is_large(send: fields.Send, source: Source | Problem | None = None) -> bool:
 
 def is_large_with(texts: int, send: fields.Send) -> bool:
     """Say the same when it is known what the texts alone come to."""
-    addresses = sum(len(one) for one in (send.to, send.cc, send.bcc, send.reply_to) if isinstance(one, list))
+    addresses = 0
+    for one in (send.to, send.cc, send.bcc, send.reply_to):
+        if type(one) is list:
+            addresses += len(one)
     if addresses > _MANY or len(send.headers or ()) > _MANY:
         return True
     return texts > LARGE or (send.variables is not None and _reaches(send.variables, LARGE - texts))
@@ -45,10 +48,12 @@ def _reaches(value: Any, size: int) -> bool:
     waiting = [value]
     while waiting and size >= 0:
         item = waiting.pop()
-        size -= _VALUE + (len(item) if isinstance(item, str) else 0)
-        if isinstance(item, list):
+        size -= _VALUE
+        if type(item) is str:
+            size -= len(item)
+        elif type(item) is list:
             waiting.extend(item)
-        elif isinstance(item, dict):
+        elif type(item) is dict:
             size -= sum(map(len, item))
             waiting.extend(item.values())
     return size < 0

@@ -6,6 +6,8 @@ if no record names them, the projector sweeps them.
 
 import asyncio
 
+import msgspec
+
 from services.gateway import errors
 from services.gateway.emails import forms, repeats, submitting
 from services.gateway.emails.attaching import Uploads
@@ -35,7 +37,9 @@ async def send_form(request: Request) -> Reply:
     except BaseException:
         await uploads.drop()
         raise
-    return _told(await _submit(request, made._replace(attachments=form.files), about, uploads))
+    return _told(
+        await _submit(request, msgspec.structs.replace(made, attachments=form.files), about, uploads)
+    )
 
 
 def _told(answer: submitting.Answer) -> Reply:

@@ -36,8 +36,10 @@ def base_problem(url: str) -> str | None:
 
 def problems(made: Draft, account: Account, tokens: Tokens, path: str = "$") -> list[Problem]:
     """Return why this account cannot offer the recipients a way out, where the client asks for one. Pure."""
+    if not made.unsubscribe:
+        return []
     addressed = {mailbox.address for mailbox in (*made.to, *made.cc, *made.bcc)}
-    if not made.unsubscribe or len(addressed) < 2 or (account.return_path_domain and handles.fit(tokens)):
+    if len(addressed) < 2 or (account.return_path_domain and handles.fit(tokens)):
         return []
     return [Problem(f"{path}.unsubscribe", _SHARED)]
 
