@@ -65,11 +65,12 @@ class Entry:
         self.email = (item.workspace, item.email_id)
         self.subject = record.nats_subject(item)
         self.payload = record.payload(item.event)
-        head = record.headers(item)
+        self._head = record.head(item)
         if guard is not None:
-            head["Nats-Expected-Last-Subject-Sequence"] = str(guard)
-            head["Nats-Expected-Last-Subject-Sequence-Subject"] = record.history_subject(*self.email)
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+            self._head += (
+                f"Nats-Expected-Last-Subject-Sequence: {guard}\r\n"
+                f"Nats-Expected-Last-Subject-Sequence-Subject: {record.history_subject(*self.email)}\r\n"
+            )
         self.size = len(self.payload) + len(self._head) + 128
         self.deadline = loop.time() + within
         self.done: asyncio.Future[int] = loop.create_future()
