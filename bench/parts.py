@@ -16,7 +16,7 @@ from email.policy import SMTP
 import asyncpg
 import msgspec
 
-from bench import attaching, counting, dkim, load
+from bench import attaching, counting, dkim, load, rewriting
 from bench.figures import Row
 from services.bootstrap import database
 from services.projector import rebuilding, store
@@ -272,6 +272,7 @@ ROWS: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "compose": compose,
     "compose_file": attaching.compose,
     "dkim": dkim.signing,
+    "links": rewriting.rewriting,
     "projection": projection,
     "lookups": lookups,
     "releases": releases,

@@ -187,6 +187,17 @@ def test_a_parser_sees_no_difference_but_in_targets(html: str) -> None:
         ("<a href='https://x.test/?a=1&copy=2&copy;&not&notit;'>", ["https://x.test/?a=1&copy=2©¬&notit;"]),
         ("<a href='&#104;ttps://x.test'>", ["https://x.test"]),
         ("<a href=https&colon;//x.test>", ["https://x.test"]),
+        ('<a href="&#32;https://x.test/a&#10;b&Tab;">', ["https://x.test/ab"]),
+        ('<a title="data-no-track" href="https://x.test" class="b">', ["https://x.test"]),
+        ('<a href="https://x.test" class="b" Data-No-Track="1">', []),
+        (
+            '<a data-no-track href="https://x.test"><a data-no-tracking="1" href="https://y.test">',
+            ["https://y.test"],
+        ),
+        (
+            '<td a="<a href=https://no.test>" b="\'"><br /><a id="1" href="https://x.test"/>',
+            ["https://x.test"],
+        ),
         ("<a href='https://bücher.test/ü?q=ü'>", ["https://bücher.test/ü?q=ü"]),
     ],
 )
