@@ -14,8 +14,10 @@ def an_email(*, leave_one_time: bool) -> Email:
 
 @pytest.mark.parametrize(
     "path",
-    ["reset", "Verify-me", "CONFIRM", "activation", "?token=1", "magic", "one-time", "onetime", "otp/1", "Passwort"]
-    + ["invite", "login", "signin", "Sign-In", "unsubscribe"],
+    [
+        "reset", "Verify-me", "CONFIRM", "activation", "?token=1", "magic", "one-time", "onetime", "otp/1", "Passwort",
+        "invite", "login", "signin", "Sign-In", "unsubscribe",
+    ],
 )  # fmt: skip
 def test_links_that_work_once_are_left_alone_where_the_account_says_so(path: str) -> None:
     html = f'<a href="https://shop.test/{path}">x</a>'
