@@ -7,6 +7,7 @@ nothing: whoever guesses an email's id can say nothing about it.
 import hashlib
 import uuid
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from shared.mail import address
@@ -41,7 +42,7 @@ def return_path(tokens: Tokens, workspace: str, email_id: str, domain: str | Non
     Where a token does not fit, for the address or the key's name is too long, the own address stays as it is: its
     reports are then found by ENVID or Message-ID alone.
     """
-    payload = _mark(workspace) + uuid.UUID(email_id).bytes
+    payload = _mark(workspace) + bytes.fromhex(email_id.replace("-", ""))
     if domain is not None:
         local = f"{PREFIX}+{tokens.sign('return-path', payload, 'local-part')}"
         if len(local) <= MAX_LOCAL_PART:
@@ -125,5 +126,6 @@ def of_message_id(tokens: Tokens, text: str) -> Pointer | None:
     return None if payload is None else pointer(payload)
 
 
+@lru_cache(maxsize=64)
 def _mark(workspace: str) -> bytes:
     return hashlib.sha256(workspace.encode()).digest()[:_MARK]
