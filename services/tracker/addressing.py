@@ -31,6 +31,14 @@ def own_addresses(message: mime.Part) -> Iterator[str]:
             yield from returned.addresses(value)
 
 
+def is_forged(message: mime.Part, envelope: Iterable[str], return_path: str) -> bool:
+    """Say whether it came to an address made like an email's return path that is another: nobody garbles one by chance."""
+    mine = return_path.lower()
+    domain = mine[mine.rfind("@") :]
+    came_to = (one.lower() for one in (*envelope, *own_addresses(message)))
+    return any(handles.is_return_path(one) and one.endswith(domain) and one != mine for one in came_to)
+
+
 class Finder:
     """Reads handles; `workspaces` is asked for the names there are."""
 
@@ -49,11 +57,6 @@ class Finder:
         """Say whether an address was made here; its domain may be an account's no more."""
         made = handles.of_address(self._tokens, text) or handles.of_unsubscribe_address(self._tokens, text)
         return made is not None
-
-    @staticmethod
-    def is_forged(message: mime.Part, envelope: Iterable[str]) -> bool:
-        """Say whether what led to no email by its address came to one that looks signed: nobody garbles one by chance."""
-        return any(map(handles.is_return_path, (*envelope, *own_addresses(message))))
 
     def by_unsubscribe_address(self, message: mime.Part, envelope: Iterable[str]) -> Found | None:
         """Return the email that one of the message's own addresses was made to unsubscribe from."""

@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.tracker import mime, signals
-from services.tracker.addressing import Finder, Found
+from services.tracker.addressing import Finder, Found, is_forged
 from services.tracker.evidence import Case, Said, Telling
 from services.tracker.signals import complaint, dsn, unsubscribe
 from shared.events import fold
@@ -89,9 +89,10 @@ class Inbound:
             INBOUND.labels(LOOP, "ignored").inc()
             logger.warning("mail_loop", kind=telling.kind, subject=message.field("subject")[:200])
             return Result(LOOP, None, (), "")
-        found = self._found(message, telling, tuple(envelope))
+        came_to = tuple(envelope)
+        found = self._found(message, telling, came_to)
         digest = hashlib.sha256(raw).hexdigest()
-        place = await self._place(found)
+        place = await self._place(found, message, came_to)
         key = f"{place[0] if place else UNMATCHED}/{at:%Y-%m-%d}/in-{digest[:32]}"
         if keep_all or place:
             await self._store.put(key, raw)
@@ -112,22 +113,28 @@ class Inbound:
         """Return the email that the strongest handle in the message leads to."""
         if isinstance(telling, unsubscribe.Telling):
             return self._finder.by_unsubscribe_address(message, envelope)
-        told = envelope
-        if isinstance(
-            telling, complaint.Telling | dsn.Telling
-        ):  # some come to one address for all that is sent
-            told = (*envelope, *telling.mail_from)
-        found = self._finder.by_address(message, told)
-        if found is not None or self._finder.is_forged(message, envelope):
-            return found
-        return self._finder.by_envid(telling.envid) or self._finder.by_message_ids(telling.message_ids)
+        if isinstance(telling, complaint.Telling | dsn.Telling):
+            # Some come to one address for all that is sent.
+            envelope = (*envelope, *telling.mail_from)
+        return (
+            self._finder.by_address(message, envelope)
+            or self._finder.by_envid(telling.envid)
+            or self._finder.by_message_ids(telling.message_ids)
+        )
 
-    async def _place(self, found: Found | None) -> tuple[str, Email] | None:
-        """Return the workspace that has this email, and the email."""
+    async def _place(
+        self, found: Found | None, message: mime.Part, envelope: Sequence[str]
+    ) -> tuple[str, Email] | None:
+        """Return the workspace that has this email, and the email; nothing if the message came to a forged address."""
         for workspace in found.workspaces if found else ():
             email = await self._email(workspace, found.email_id if found else "")
-            if email is not None:
-                return workspace, email
+            if email is None:
+                continue
+            mine = email.tracker.return_path if email.tracker else None
+            is_by_address = found is not None and found.proof in ("return path", "unsubscribe address")
+            if mine and not is_by_address and is_forged(message, envelope, mine):
+                return None
+            return workspace, email
         return None
 
     async def _email(self, workspace: str, email_id: str) -> Email | None:

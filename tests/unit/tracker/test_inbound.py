@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
@@ -90,9 +91,15 @@ class Door(NamedTuple):
     suppressions: FakeSuppressions
     store: ContentStore
 
-    async def sent(self, *to: str) -> record.Record:
-        """Put an email into the log."""
+    async def sent(self, *to: str, domain: str | None = None, own: str = "") -> record.Record:
+        """Put an email into the log; one with a domain or an address of its own knows its return path."""
         item = a_request(*to)
+        if domain or own:
+            path = handles.return_path(TOKENS, item.workspace, item.email_id, domain, own)
+            tracker = email.Tracker(url="https://t.test", key_id="k1", return_path=path)
+            asked: Any = item.event
+            known = msgspec.structs.replace(asked.email, tracker=tracker)
+            item = item._replace(event=msgspec.structs.replace(asked, email=known))
         await self.log.append(item, guard=0)
         return item
 
@@ -244,7 +251,7 @@ async def test_what_words_alone_say_of_a_message_id_is_kept_and_says_nothing(doo
 async def test_what_comes_to_an_address_with_a_forged_token_is_believed_in_nothing_else(
     door: Door, letter: str
 ) -> None:
-    item = await door.sent("ann@world.test")
+    item = await door.sent("ann@world.test", domain=DOMAIN)
     local, _, domain = fields(item)["to"].partition("@")
     wrong = f"{local[:-4]}{'aaaa' if local[-4:] != 'aaaa' else 'bbbb'}@{domain}"
     raw = _carrying(item, letter, to=wrong)
@@ -252,6 +259,13 @@ async def test_what_comes_to_an_address_with_a_forged_token_is_believed_in_nothi
     assert (await door.takes(raw.replace(wrong, "hello@sendlog.test"), wrong)).said == ()
     assert await door.told(item) == []
     assert (await door.takes(raw.replace(wrong, "hello@sendlog.test"))).said
+
+
+async def test_a_return_path_whose_letters_a_server_changed_is_no_forged_one(door: Door) -> None:
+    item = await door.sent("ann@world.test", own="bounce@platform.test")
+    path = handles.return_path(TOKENS, item.workspace, item.email_id, None, "bounce@platform.test")
+    await door.takes(DSN.format(**(fields(item) | {"to": path.lower()})))
+    assert await door.told(item) == ["bounced"]
 
 
 async def test_an_ses_notification_proves_its_email_by_the_sender_that_ses_was_given(door: Door) -> None:
