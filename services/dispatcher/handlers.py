@@ -91,14 +91,14 @@ class Handlers:
         if stand is None:
             return
         lane = await self._house.lane(delivery.record.workspace, stand.email.account_id)
-        if (
-            lane.held >= lane.may_hold(topology.DISPATCHER.in_flight - len(self._tasks))
-            and delivery.record.event.name == "requested"
-            and not stand.after_claim
-        ):
+        # What was released has had its turn: the scheduler gives no more than an account gets done.
+        unasked = delivery.record.event.name == "requested"
+        left = topology.DISPATCHER.in_flight - len(self._tasks)
+        if unasked and not stand.after_claim and lane.unasked >= lane.may_hold(left):
             await self._defer(delivery, stand, reasons.NO_SLOT, timedelta(0))
             return
         lane.held += 1
+        lane.unasked += unasked
         try:
             if not (
                 await self._ended(delivery, stand, lane) or await self._left_alone(delivery, stand, lane)
@@ -107,6 +107,7 @@ class Handlers:
                 await self._attempt(delivery, stand, lane)
         finally:
             lane.held -= 1
+            lane.unasked -= unasked
             lane.used_at = _monotonic()
 
     async def _ended(self, delivery: Delivery, stand: Stand, lane: Lane) -> bool:

@@ -24,7 +24,11 @@ IDLE_AFTER: Final = 30.0
 
 
 class Lane:
-    """What one dispatcher holds of one account. `held` counts the records in hand."""
+    """What one dispatcher holds of one account.
+
+    `held` counts the records in hand, `unasked` those among them that nobody released: single sends, which never
+    stand behind what their account's batches have in hand.
+    """
 
     def __init__(self, account: Account | None, pool: Pool, limiter: limits.Limiter) -> None:
         self.account = account
@@ -34,6 +38,7 @@ class Lane:
         self._gate = Gate(1)
         self.memory = budget.Part()
         self.held = 0
+        self.unasked = 0
         self.used_at = time.monotonic()
         self.last_error = ""
         self.secret_readable = True
@@ -94,7 +99,7 @@ class Lane:
         self._rate.add(1, time.monotonic())
 
     def may_hold(self, left: int) -> int:
-        """Return how many records this lane may hold: slots and a queue of a few seconds.
+        """Return how many records this lane may hold unasked: slots and a queue of a few seconds.
 
         `left` is how much of the window that all accounts share is free here: there is always some for the
         next account, however many are slow.

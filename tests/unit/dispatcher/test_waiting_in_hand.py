@@ -1,4 +1,4 @@
-"""Where other dispatchers have all connections, mail waits in hand and unclaimed: it neither comes again nor goes away."""
+"""What waits in hand: without a share unclaimed, coming neither again nor going away; and a single send in any case."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -113,3 +113,16 @@ async def test_as_many_are_claimed_as_there_are_connections_once_there_is_a_shar
     await _a_while()
     dispatcher.lane.set_share(3)
     await eventually(lambda: dispatcher.said() == ["sending"] * 3)
+
+
+async def test_a_single_send_is_held_however_much_of_a_batch_is_in_hand(dispatcher: Dispatcher) -> None:
+    """Sent back to wait for its turn it would come after all of that."""
+    lane = dispatcher.lane
+    lane.set_share(1)
+    lane.held = lane.may_hold(1000)
+    await dispatcher.take(a_request())
+    await eventually(lambda: dispatcher.said() == ["sending"])
+    lane.unasked = lane.may_hold(1000)
+    await dispatcher.take(a_request())
+    await eventually(lambda: dispatcher.said() == ["sending", "deferred"])
+    dispatcher.hop.answer.set()
