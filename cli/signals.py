@@ -17,6 +17,8 @@ def parts(data: dict[str, Any]) -> list[str]:
         found.append(clean(data["recipient"]))
     if data.get("machine"):
         found.append(f"a machine, no person ({clean(data.get('reason') or 'no reason given')})")
+    elif isinstance(data.get("reason"), str):
+        found.append(f"an automatic answer ({clean(data['reason'])})")
     found += [f"{word}{clean(data[name])}" for name, word in _WORDS.items() if data.get(name)]
     if data.get("snippet"):
         found.append(f"“{clean(data['snippet'])}”")

@@ -61,6 +61,10 @@ ANN = "ann@world.test"
             signal.Replied(occurred_at=NOON, from_address="Ann <ann@world.test>", snippet="Yes,\nplease"),
             "from Ann <ann@world.test>; “Yes,␊please”",
         ),
+        (
+            signal.AutoReplied(occurred_at=NOON, from_address=ANN, reason="auto-submitted"),
+            "from ann@world.test; an automatic answer (auto-submitted)",
+        ),
         (signal.Complained(occurred_at=NOON, recipient=ANN, feedback_type="fraud"), "ann@world.test; fraud"),
         (signal.Unsubscribed(occurred_at=NOON, via="mail"), "by mail"),
     ],
