@@ -27,8 +27,9 @@ _SUBJECT: Final = re.compile(
     r"|échec|non[ -]remise|retour(?:né)? .{0,20}(?:mail|message)|imposible|no se pudo|no (?:se )?(?:ha )?(?:sido )?entreg|devuelto"
     r"|devolvid|mancat[ao]|impossibile|non recapitat|falha (?:na|de|no) |não (?:foi )?entreg|onbestelbaar|niet (?:afgeleverd|bezorgd)"
     r"|niedostarczon|nie dostarczon|zwrot|недостав|не доставлен|ошибка доставки|возврат|kunde inte|gick inte|kunne ikke"
-    r"|toimitus|nedoručiteln|teslim edilemedi|iletilemedi"
-    r"|配信|不達|退信|エラー|未送達|未達|投递失败|发送失败|无法投递|传送失败|傳送失敗|寄送失敗|반송|전송 ?실패|배달 ?실패",
+    r"|no se puede entregar|non recapitabil|recapito|não é possível entregar|(?:inte|ikke) (?:levere|kunne leveres|kunnat leverera)"
+    r"|toimit|kézbesít|nelivrabil|не (?:удается|удалось|вдалося) достав|παράδοσ|nedoručiteln|teslim edilemi?[eyd]|iletilemedi"
+    r"|送达|送達|傳遞|传递|배달되지|配信|不達|退信|エラー|未送達|未達|投递失败|发送失败|无法投递|传送失败|傳送失敗|寄送失敗|반송|전송 ?실패|배달 ?실패",
     re.IGNORECASE,
 )
 _FAILURE: Final = re.compile(
@@ -42,7 +43,9 @@ _FAILURE: Final = re.compile(
     r"|no (?:se )?(?:ha )?(?:podido|pudo|sido entreg)|no se (?:puede|entreg)|non .{0,30}(?:consegnat|recapitat|possibile)"
     r"|não (?:foi possível|pôde|pode|foi entregue)|falha (?:na|de) entrega|kon niet|niet (?:worden )?(?:afgeleverd|bezorgd)"
     r"|nie (?:można|udało się|mogła|została|może).{0,40}(?:dostarcz|doręcz)|не .{0,30}(?:доставлен|доставить)|недоставлен"
-    r"|kunde inte|gick inte att|kunne ikke|ei voitu|nelze doručit|nebylo možné|teslim edilemedi|iletilemedi"
+    r"|recapito non riuscito|impossibile (?:recapitare|consegnare)|(?:сбой|помилка) доставки|не вдалося доставити|misslyckades"
+    r"|mislykk?[et]\w{2,5}|epäonnistui|nem sikerült|sikertelen|nu a (?:reușit|putut fi livrat)|nezdařil|απέτυχε|δεν .{0,20}παρ[αά]δο"
+    r"|kunde inte|gick inte att|kunne ikke|ei voitu|nelze doručit|nebylo možné|teslim edilemedi|iletilemedi|未能"
     r"|(?:配信|送信|配送|お届け)(?:することが)?(?:でき|不能|に失敗)|届けることが|宛先不明|不明です"
     r"|无法|無法|投递失败|发送失败|退回|(?:전송|배달|발송|전달).{0,10}(?:실패|못|불가|수 없|되지)",
     re.IGNORECASE | re.DOTALL,
@@ -56,11 +59,18 @@ _DELAYED: Final = re.compile(
     r"|temporarily (?:delayed|queued)|will be (?:re)?tried"
     r"|verzögert|(?:weitere|erneut).{0,30}(?:zustell|versuch)|retardé|différé|report[ée]e?\b|nouvelles? tentatives?"
     r"|retrasad|demorad|reintent|ritard|atrasad|adiad|vertraagd|opóźnion|задерж|отложен|försenad|forsinket|viivästy|zpožděn"
+    r"|noch nicht .{0,40}(?:zugestellt|ausgeliefert)|pas encore (?:été )?(?:remis|distribu|délivr|livr)|(?:todavía|aún) no se ha"
+    r"|non è (?:stat[oa] )?ancora|non è (?:ancora )?stat[oa] ancora|ainda não (?:foi|pôde)|nog niet (?:bezorgd|afgeleverd)"
+    r"|nie został[ao]? jeszcze|jeszcze nie został|(?:пока|ещё|еще) не .{0,12}доставлен|ще не .{0,12}доставлен"
+    r"|har ännu inte|(?:endnu|ennå) ikke|ei ole vielä|(?:dosud|ještě) neby|henüz teslim|まだ.{0,6}(?:配信|配送|お届け)|尚未|아직"
     r"|gecik|遅延|遅れて|延迟|延遲|지연",
     re.IGNORECASE,
 )
 _DELAYED_SUBJECT: Final = re.compile(
-    r"\bdelay|^warning\W{1,4}(?:message|could not send|mail|your)", re.IGNORECASE
+    r"\bdelay|^warning\W{1,4}(?:message|could not send|mail|your)"
+    r"|^(?:verzögert|retardé|retrasad|demorad|in ritardo|atrasad|adiad|vertraagd|opóźnion|задерж|затрим|försena|forsinke|viivästy|zpožděn"
+    r"|geciktiril|遅延|延迟|延遲|지연)",
+    re.IGNORECASE,
 )
 # Says so whatever else is said of fatal errors.
 _STILL_TRYING: Final = re.compile(

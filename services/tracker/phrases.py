@@ -73,6 +73,15 @@ NO_SUCH_USER: Final = re.compile(
     |(?:al\u0131c\u0131|kullan\u0131c\u0131|adres)\w{0,4}\b[^.;\n]{0,40}(?:bulunamad\u0131|mevcut\ de\u011fil|bilinmiyor)
     |(?:\u7528\u6236|\u6536\u4ef6\u8005|\u4fe1\u7bb1|\u5e33\u865f|\u6536\u4fe1\u4eba|\u5e10\u6237|\u5730\u5740)[^\u3002\n]{0,12}(?:\u4e0d\u5b58\u5728
         |\u627e\u4e0d\u5230|\u672a\u627e\u5230)
+    |no\ se\ (?:encontr\xf3|encuentra|ha\ encontrado|pudo\ encontrar)\ la\ direcci\xf3n\ de\ correo
+    |impossibile\ trovare\ l'indirizzo\ (?:di\ posta|e-?mail)|endere\xe7o\ de\ e-?mail\b[^.;\n]{0,40}n\xe3o\ (?:foi|p\xf4de\ ser)\ encontrad
+    |nie\ mo\u017cna\ (?:odnale\u017a\u0107|znale\u017a\u0107)\ [^.;\n]{0,20}adresu\ e-?mail|e-?postadressen?\b[^.;\n]{0,40}(?:gick\ inte\ att\ hitta|hittades\ inte|ble\ ikke\ funnet)
+    |(?:e-?)?mail-?adressen?\b[^.;\n]{0,40}(?:blev\ ikke\ fundet|findes\ ikke|konnte\ nicht\ gefunden)
+    |s\xe4hk\xf6postiosoitetta\ ei\ l\xf6y|e-?mail-?c\xedm\ nem\ (?:tal\xe1lhat\xf3|l\xe9tezik)|adresa\ de\ e-?mail\b[^.;\n]{0,30}nu\ (?:a\ fost\ g\u0103sit|exist)
+    |\u0430\u0434\u0440\u0435\u0441\u0443\ \u0435\u043b\u0435\u043a\u0442\u0440\u043e\u043d\u043d\u043e\u0457[^.;\n]{0,20}\u043d\u0435\ \u0437\u043d\u0430\u0439\u0434\u0435\u043d
+    |\u30e1\u30fc\u30eb[ ]?\u30a2\u30c9\u30ec\u30b9\u304c(?:\u898b\u3064\u304b\u308a\u307e\u305b\u3093|\u5b58\u5728\u3057\u307e\u305b\u3093)
+    |\u627e\u4e0d\u5230[^\u3002\n]{0,10}(?:\u7535\u5b50\u90ae\u4ef6|\u96fb\u5b50\u90f5\u4ef6)\u5730\u5740
+    |\uba54\uc77c[ ]?\uc8fc\uc18c\ub97c\ \ucc3e\uc744\ \uc218\ \uc5c6
     |\uc874\uc7ac\ud558\uc9c0\ \uc54a|(?:\uc218\uc2e0\uc790
         |\uc0ac\uc6a9\uc790)[^.\n]{0,20}(?:\uc5c6|\ucc3e\uc744\ \uc218)
     """,
@@ -160,7 +169,14 @@ POLITE: Final = re.compile(
     r"|\b(?:has been|was) (?:\w{1,12} )?(?:scanned|checked|swept) (?:for|by|using|with)\b"
     r"(?![^~]{0,300}(?:reject|block|refus|den[iy]|detect|found|infect))[^.~]{0,200}"
 )
-FULL: Final = re.compile(r"quota|disk space|mail ?box (?:is )?full|full mail ?box")
+FULL: Final = re.compile(
+    r"quota|disk space|mail ?(?:box|folder) (?:is )?full|full mail ?box"
+    r"|(?:postfach|mailbox)\b[^.\n]{0,30}\bvoll\b|bo\xeete\b[^.\n]{0,30}(?:pleine|satur\xe9e)|buz\xf3n\b[^.\n]{0,30}llen[oa]"
+    r"|casella\b[^.\n]{0,40}\bpiena|caixa\b[^.\n]{0,40}\bcheia|postvak\b[^.\n]{0,40}\bvol\b|skrzynka\b[^.\n]{0,40}(?:pe\u0142na|przepe\u0142n)"
+    r"|\u044f\u0449\u0438\u043a\b[^.\n]{0,30}\u043f\u0435\u0440\u0435\u043f\u043e\u043b\u043d|\u043f\u0435\u0440\u0435\u043f\u043e\u0432\u043d\u0435\u043d|(?:postl\xe5da|postkasse|postboks)\b[^.\n]{0,30}\bfull?d?\b|postilaatikko on t\xe4ynn\xe4"
+    r"|schr\xe1nka\b[^.\n]{0,30}\bpln\xe1|posta kutusu dolu|postal\xe1d\w{1,4} megtelt|cutia po\u0219tal\u0103\b[^.\n]{0,30}plin\u0103"
+    r"|\u30e1\u30fc\u30eb\u30dc\u30c3\u30af\u30b9\u304c\u3044\u3063\u3071\u3044|[\u90ae\u4fe1]\u7bb1\u5df2[\u6ee1\u6eff]|\uac00\ub4dd"
+)
 LISTED: Final = re.compile(
     r"spamhaus|spamcop|barracuda|sorbs|senderscore|block ?-?list|black ?-?list|dnsbl|\brbl\b|reputation"
 )

@@ -28,6 +28,9 @@ _ROBOTIC: Final = re.compile(
         |(?:re(?:ply|sponse|spuesta)|risposta|réponse|resposta|odpowied\w|antwort|antwoord|svar)\ (?:auto\w{0,12}|d['’]absence)
         |(?:vacation|out[-\ ]of[-\ ]office|ooo|away)\ (?:auto[-\ ]?)?(?:reply|response|notice|notification|message)
         |abwesenheits(?:notiz|nachricht|meldung|benachrichtigung|assistent)|frånvaromeddelande|fraværsbesked
+        |automatick\w\ odpove[dď]|automatikus\ válasz|răspuns\ automat|automatski\ odgovor|samodejni\ odgovor|automaatvastus|automatinis\ atsakymas
+        |automātisk\w{1,2}\ atbilde|αυτόματη\ απάντηση|автоматична\ відповідь|автоматичен\ отговор|аутоматски\ одговор|balasan\ otomatis|balas\ automatik
+        |(?:thư\ )?trả\ lời\ tự\ động|(?:การ)?ตอบกลับอัตโนมัติ|מענה\ אוטומטי|תשובה\ אוטומטית|رد\ تلقائي|پاسخ\ خودکار|स्वचालित\ (?:उत्तर|जवाब)
         |автоответ|автоматическ\w{0,4}\ ответ|自動(?:返信|応答|回覆|回复)|自动(?:回复|答复)|자동\s?(?:응답|회신)|otomatik\ yanıt|auto:
     )""",
     re.IGNORECASE | re.VERBOSE,
@@ -36,9 +39,12 @@ _ROBOTIC: Final = re.compile(
 _ABSENT: Final = re.compile(
     r"""\W{0,4}(?:
         (?:i\ am\ |i'm\ )?(?:currently\ )?(?:out\ of\ (?:the\ |my\ )?office|away\ from\ (?:the\ |my\ )?(?:office|desk|mail|e-?mail))
-        |ooo\b|on\ (?:vacation|holiday|leave|(?:annual|parental|maternity|sick)\ leave)
+        |ooo\b|(?:(?:i\ am\ |i'm\ )(?:currently\ )?)?on\ (?:vacation|holiday|(?:(?:annual|parental|maternity|paternity|sick)\ )?leave)\b(?!\ (?:polic|request|plan|rules))
+        |annual\ leave\W{0,3}(?:$|until|from|re:)|ich\ bin\ (?:derzeit\ |zur\ zeit\ |momentan\ )?(?:im\ urlaub|nicht\ im\ |abwesend|außer\ haus)
+        |(?:eingangs|empfangs)bestätigung\b|message\ d['’]absence|je\ suis\ (?:actuellement\ )?(?:en\ (?:congé|vacances)|absent)
+        |estoy\ (?:de\ vacaciones|fuera|ausente)|sono\ (?:in\ ferie|assente|fuori)|estou\ (?:de\ férias|ausente|fora)|niet\ op\ kantoor|ik\ ben\ (?:met\ vakantie|afwezig)
         |vacation\b(?!\ (?:plan|request|schedule|home|rental|polic))|holiday\ (?:notice|message)
-        |abwesen|nicht\ im\ (?:büro|hause?)|urlaub\b|außer\ haus|absen[ct]e\ du\b|absent\b|en\ cong|hors\ du\ bureau
+        |abwesen|nicht\ im\ (?:büro|hause?)|urlaub\b|außer\ haus|absen[ct]e\ du\b|absent\w?\W{0,3}(?:$|du|jusqu|until|till|from)|en\ cong|hors\ du\ bureau
         |fuera\ de\ (?:la\ )?oficina|ausente|de\ vacaciones|fuori\ (?:sede|ufficio)|assente|in\ ferie
         |fora\ do\ escritório|ausência|de\ férias|afwezig|niet\ aanwezig|frånvaro|fravær|poissa|nieobecno|poza\ biurem
         |jestem\ na\ urlopie|v\ nepřítomnosti|mimo\ kancel|нет\ на\ месте|в\ отпуске|不在(?:办公室|のお|通知)|不在のため|부재\s?중|ofis\ dışı

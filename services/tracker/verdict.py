@@ -67,6 +67,8 @@ def _category(kind: Class, code: str | None, smtp_code: int, said: str) -> rfc34
     plain = phrases.POLITE.sub(" ", _said(said))
     if category in ("unknown", "policy", "invalid_recipient") and phrases.ON_THE_WAY.search(plain):
         return "network"
+    if category in ("unknown", "invalid_recipient") and phrases.FULL.search(plain):
+        return "mailbox_full"
     if category == "invalid_recipient" and (
         phrases.SOMETHING_ELSE.search(plain) or phrases.NOT_GONE.search(plain)
     ):
@@ -104,6 +106,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         or 400 <= smtp_code < 500
         or phrases.SOMETHING_ELSE.search(said)
         or phrases.LISTED.search(text.lower())
+        or phrases.FULL.search(said)
         or phrases.AFTER_DATA.search(said)
     ):
         return False

@@ -32,6 +32,21 @@ def test_a_machine_shows_by_its_fields(fields: list[str], reason: str) -> None:
         "Odpowiedź automatyczna: Zamówienie", "Automatyczna odpowiedź", "Autosvar: Beställning", "Automaattinen vastaus: Tilaus", "Automatická odpověď: x",
         "Автоответ: Заказ", "Автоматический ответ: Заказ", "自動返信: 注文", "自动回复: 订单", "自動回覆: 訂單", "자동 회신: 주문", "자동응답", "Otomatik yanıt: Sipariş",
         "Re: Automatic reply: Order", "AW: Automatische Antwort: x", "Vacation reply", "Away message", "Your message has been received",
+        "Automatic reply: Your order", "Out of Office Re: Your order", "I am on leave until Monday", "[Auto-Reply] Your order",
+        "Autoreply: Your order", "Thank you for your email", "Annual leave", "OOO Re: Your order", "Vacation response",
+        "On maternity leave Re: Your order", "Abwesend: Ihre Bestellung", "Automatische Antwort: Ihre Bestellung", "Abwesenheitsnotiz: Urlaub",
+        "AUTO: Max Muster ist außer Haus (Rückkehr am 05.01.)", "Ich bin im Urlaub", "Eingangsbestätigung: Ihre Anfrage", "Ich bin nicht im Büro",
+        "Réponse automatique : Votre commande", "Absence du bureau : Votre commande", "Message d’absence", "Je suis en congés",
+        "Réponse automatique d’absence du bureau", "Respuesta automática: Su pedido", "Fuera de la oficina: Su pedido", "Estoy de vacaciones",
+        "Risposta automatica: Il tuo ordine", "Fuori sede: Il tuo ordine", "Sono in ferie", "Resposta automática: Seu pedido",
+        "Ausência temporária: Seu pedido", "Estou de férias", "Automatisch antwoord: Uw bestelling", "Afwezigheidsbericht",
+        "Niet op kantoor: Uw bestelling", "Autoodpowiedź: Zamówienie", "Autosvar: Order", "Frånvaromeddelande: Order", "Automatiskt svar: Order",
+        "Autosvar: Ordre", "Fraværsmeddelelse", "Automatisk svar: Ordre", "Fraværsassistent: Ordre", "Poissaoloviesti",
+        "Automatická odpověď: Objednávka", "Automatická odpoveď: Objednávka", "Automatikus válasz: Rendelés", "Răspuns automat: Comanda",
+        "Otomatik Yanıt: Sipariş", "Αυτόματη απάντηση: Παραγγελία", "Автоматична відповідь: Замовлення", "Автоматичен отговор: Поръчка", "自動応答: ご注文",
+        "不在通知: ご注文", "自动答复: 订单", "부재중 자동 응답", "מענה אוטומטי: הזמנה", "رد تلقائي: طلب", "ตอบกลับอัตโนมัติ: คำสั่ง", "Trả lời tự động: Đơn hàng",
+        "Balasan otomatis: Pesanan", "Automatski odgovor: Narudžba", "Automaatvastus: Tellimus", "Automatinis atsakymas: Užsakymas",
+        "Automātiska atbilde: Pasūtījums", "Resposta automàtica: Comanda",
     ],
 )  # fmt: skip
 def test_a_machine_shows_by_its_subject(subject: str) -> None:
@@ -67,3 +82,10 @@ def test_what_a_list_hands_on_of_an_answer_is_a_persons() -> None:
         _reason("Subject: Re: Order", "In-Reply-To: <a@b>", "List-Id: <team.m.example>", "Precedence: list")
         is None
     )
+
+
+@pytest.mark.parametrize(
+    "subject", ["On leave policies in Europe", "Absent colleagues", "Annual leave policy", "Urlaubsplanung", "Holiday photos", "Request for leave"]
+)  # fmt: skip
+def test_whoever_writes_about_absence_is_a_person(subject: str) -> None:
+    assert _reason(f"Subject: {subject}") is None
