@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.ports import LOOPBACK
+
 ROOT = Path(__file__).resolve().parents[2]
 # Each public port by the variable that changes it.
 _PORTS = {
@@ -44,6 +46,12 @@ class Settings:
     def ingress_port(self) -> int:
         """Where mail comes back."""
         return self.ports["SENDLOG_INGRESS_PORT"]
+
+    @property
+    def ingress_url(self) -> str:
+        """How mail is handed in: as the tracker is told to speak there."""
+        protocol = self.inherited.get("SENDLOG_INGRESS_PROTOCOL", "smtp")
+        return f"{protocol}://{LOOPBACK}:{self.ingress_port}"
 
     @property
     def mailbox_smtp_port(self) -> int:

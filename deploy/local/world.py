@@ -75,7 +75,7 @@ class World:
             "SENDLOG_NATS_URL": self.nats.url,
             "SENDLOG_DATABASE_URL": self.postgres.url(),
             "SENDLOG_HOME": str(self._home.path),
-            "SENDLOG_INGRESS_URL": f"smtp://{ports.LOOPBACK}:{self._settings.ingress_port}",
+            "SENDLOG_INGRESS_URL": self._settings.ingress_url,
             "SENDLOG_NATS_HEALTH": f"http://{ports.LOOPBACK}:{self.nats.monitor_port}",
         }
         for name, port in self._health.items():

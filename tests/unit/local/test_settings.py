@@ -24,3 +24,11 @@ def test_two_variables_with_one_port_are_both_named(monkeypatch: pytest.MonkeyPa
 def test_state_lives_in_the_checkout_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SENDLOG_HOME", raising=False)
     assert settings.read().home == settings.ROOT / ".sendlog"
+
+
+def test_mail_is_handed_in_as_the_tracker_is_told_to_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENDLOG_INGRESS_PORT", "2600")
+    monkeypatch.delenv("SENDLOG_INGRESS_PROTOCOL", raising=False)
+    assert settings.read().ingress_url == "smtp://127.0.0.1:2600"
+    monkeypatch.setenv("SENDLOG_INGRESS_PROTOCOL", "lmtp")
+    assert settings.read().ingress_url == "lmtp://127.0.0.1:2600"
