@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -32,9 +33,14 @@ def by_request(user_agent: str, purpose: str = "") -> str | None:
 
     `purpose` is the value of Sec-Purpose, Purpose, X-Purpose or X-Moz: browsers say there that nobody is looking yet.
     """
-    if _PREFETCH & {word.strip(" ;,") for word in re.split(r"[;,\s]+", purpose[:200].lower())}:
+    if purpose and _PREFETCH & {word.strip(" ;,") for word in re.split(r"[;,\s]+", purpose[:200].lower())}:
         return "prefetch"
-    agent = " ".join(user_agent[:_MAX_AGENT].split()).lower()
+    return _by_agent(user_agent[:_MAX_AGENT])
+
+
+@lru_cache(maxsize=1024)  # of the same few programs, asked at every hit
+def _by_agent(user_agent: str) -> str | None:
+    agent = " ".join(user_agent.split()).lower()
     if not agent or agent == "-":
         return "no user agent"
     if agent in ("mozilla/5.0", "mozilla/4.0", "mozilla"):  # Apple's Mail Privacy Protection and its like
