@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
 import pytest
+from aiosmtpd.smtp import SMTP
 
 from deploy.local.ports import LOOPBACK
-from services.tracker import ingress, ingress_sessions
+from services.tracker import ingress, ingress_sessions, mime
 from services.tracker.inbound import LOOP, Result
 from services.tracker.ingress_sessions import Doorway
 from shared.runtime.content import ContentUnavailable
@@ -112,12 +113,16 @@ WITHOUT_LETTER = (b"MAIL FROM:<>", b"RCPT TO:<bounce+1@ours.test>", b"RCPT TO:<%
     [
         (b"Subject: x", None, b"250"),
         (b"Subject: x", ContentUnavailable("full"), b"451"),
-        (b"a" * 300_000, None, b"500"),
+        (b"a" * 300_000, None, b"552"),
+        (b"a.\r\n" * 70_000, None, b"552"),
+        (b"\r\n..\r\n", None, b"250"),
+        (b".." + b"a" * 199_996, None, b"250"),
     ],
 )
 async def test_lmtp_answers_once_for_each_recipient_and_smtp_once_for_all(
-    door: Door, letter: bytes, trouble: Exception | None, code: bytes
+    door: Door, letter: bytes, trouble: Exception | None, code: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mime, "MAX_BYTES", 200_000)
     if trouble is not None:
         door.taker.answer = trouble
     hello = b"LHLO me" if door.protocol == "lmtp" else b"HELO me"
@@ -126,6 +131,10 @@ async def test_lmtp_answers_once_for_each_recipient_and_smtp_once_for_all(
     data = next(place for place, line in enumerate(answers) if line.startswith(b"354"))
     after = [line[:3] for line in answers[data + 1 :]]
     assert after == [code] * (2 if door.protocol == "lmtp" else 1) + [b"250", b"221"]
+    if code == b"250":
+        as_it_was = (b"\r\n" + letter + b"\r\n").replace(b"\r\n.", b"\r\n")[2:]
+        assert door.taker.given == [(as_it_was, [OURS, OTHER.decode()])]
+    assert door.doorway.held == 0
 
 
 async def test_one_connection_too_many_is_told_to_come_again_and_room_is_made(door: Door) -> None:
@@ -162,6 +171,34 @@ async def test_messages_have_so_much_room_together_and_no_more(door: Door) -> No
         writer.close()
     await eventually(lambda: door.doorway.held == 0)
     assert await door.knock(b"Subject: x\r\n\r\n", OURS) == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"), [(b".\r\n", b""), (b"\r\n.\r\n", b"\r\n"), (b"x\r\n.\r\n", b"x\r\n")]
+)
+async def test_the_shortest_messages_end_with_their_dot(door: Door, sent: bytes, taken: bytes) -> None:
+    hello = b"LHLO me" if door.protocol == "lmtp" else b"HELO me"
+    await door.lines(hello, *WITHOUT_LETTER, b"DATA", sent + b"QUIT", until=99)
+    assert door.taker.given == [(taken, [OURS, OTHER.decode()])]
+
+
+async def test_a_dot_that_no_line_ends_before_ends_no_message(door: Door) -> None:
+    hello = b"LHLO me" if door.protocol == "lmtp" else b"HELO me"
+    smuggled = b"x\n.\r\nMAIL FROM:<>\r\n\r.\r\n"
+    await door.lines(hello, *WITHOUT_LETTER, b"DATA", smuggled + b"\r\n.\r\nQUIT", until=99)
+    assert [raw for raw, _ in door.taker.given] == [smuggled + b"\r\n"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "<>", "<a@b.test>", "<a+b=c@b-c.test> SIZE=10 BODY=8BITMIME", "<a..b@c.test>", "<@r.test:a@b.test>", "a@b.test",
+        '<"a b"@c.test>', "<a@[192.0.2.1]>", "<ü@b.test> SMTPUTF8", "<a@b.test", "<a b@c.test>", "", "<a@>", "<a@b.test>x",
+    ],
+)  # fmt: skip
+async def test_a_path_is_read_as_the_library_reads_it(path: str) -> None:
+    session = ingress_sessions.Session(Doorway(), object(), loop=asyncio.get_running_loop())
+    assert session._getaddr(path) == SMTP._getaddr(session, path)
 
 
 async def test_a_session_that_says_nothing_ends(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
