@@ -180,13 +180,13 @@ async def content(size: Size, world: World | None) -> list[Verdict]:
         async with full.ledger.session() as session:
             await full.ledger.send(session, "large@example.com", text=large)
         verdicts = await full.verdicts(took)
-        left = [path for path in full.disk.path.rglob("*") if path.is_file()]
+        left = [str(path.relative_to(full.disk.path)) for path in full.disk.path.rglob("*") if path.is_file()]
         return [
             Verdict("large: 503 and no 202", set(refused) == {503}, f"{dict(refused)} {sorted(full.texts)}"),
             Verdict("small mail goes on", set(small) == {202}, f"{dict(small)}"),
             full.kept_running(),
             *verdicts,
-            Verdict("nothing half written is left", len(left) == 1, f"{len(left)} files for one large email"),
+            Verdict("nothing half written is left", len(left) == 1, f"for one large email: {left}"),
         ]
 
 

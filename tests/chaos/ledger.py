@@ -242,8 +242,9 @@ class Ledger:
     async def _projector(self, tool: str, *arguments: str) -> str:
         command = [sys.executable, "-m", f"services.projector.{tool}", *arguments]
         done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, env=self._environment(), check=True, capture_output=True
+            subprocess.run, command, cwd=ROOT, env=self._environment(), capture_output=True
         )
+        assert done.returncode == 0, f"{tool}: {done.stderr.decode()[-2000:]}"
         return done.stdout.decode().strip()
 
     def _environment(self) -> dict[str, str]:
