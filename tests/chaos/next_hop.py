@@ -41,7 +41,7 @@ class NextHop:
     """`delay` is how many seconds the reply to each message takes; it may be changed at any time.
 
     `mail_at` maps each Message-ID to when its first MAIL came (Unix seconds); `arrivals` has that of every
-    message, in order; `copies` counts them.
+    message, in order; `copies` counts them. `most_clients` is how many connections there were at once.
     """
 
     def __init__(self, port: int, delay: float = 0.0) -> None:
@@ -49,6 +49,7 @@ class NextHop:
         self.mail_at: dict[str, float] = {}
         self.arrivals: list[float] = []
         self.copies: Counter[str] = Counter()
+        self.most_clients = 0
         self._clients: set[asyncio.Task[None]] = set()
         self._prompt = asyncio.Event()
         self._delay = delay
@@ -66,6 +67,7 @@ class NextHop:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Speak with one client until it goes away."""
         async with its_own(self._clients, writer):
+            self.most_clients = max(self.most_clients, self.clients)
             await self._serve(reader, writer)
 
     async def hang_up(self) -> None:

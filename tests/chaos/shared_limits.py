@@ -1,4 +1,4 @@
-"""Limits: three dispatchers keep one account's limits together, though one is killed twice."""
+"""Limits: three dispatchers keep one account's limits together, though one is killed twice; they share one connection."""
 
 import asyncio
 import os
@@ -11,9 +11,12 @@ from typing import Any
 
 import msgspec
 
+from shared.events import delivery
+from shared.events.record import Record
 from tests.chaos.ledger import Ledger, Verdict
 from tests.chaos.next_hop import NextHop, a_next_hop
 from tests.chaos.scenario import FULL, Size, another, kill, pid_of
+from tests.controls import runtime
 from tests.controls.eventually import eventually
 from tests.controls.servers import Process
 from tests.controls.world import World
@@ -32,6 +35,7 @@ async def run(size: Size, world: World) -> list[Verdict]:
         *await _per_second(world, seconds=40 if full else 6),
         *await _broker_stalls(world, seconds=20 if full else 6),
         *await _per_day(world, limit=1000 if full else 100),
+        *await _one_connection(world, count=16 if full else 6, delay=8.0 if full else 1.0),
     ]
 
 
@@ -136,6 +140,36 @@ async def _per_day(world: World, limit: int) -> list[Verdict]:
     ]
 
 
+async def _one_connection(world: World, count: int, delay: float) -> list[Verdict]:
+    """Three dispatchers with mail for one connection to a relay that takes its time: they wait for their turns."""
+    async with (
+        _an_account(world, delay=delay, connections=1) as (hop, account),
+        another(world, "dispatcher", 2),
+    ):
+        ledger = Ledger(world)
+        began = time.monotonic()
+        await ledger.many(count, count, smtp_account_id=account)
+        await eventually(lambda: len(hop.copies) == count, within=60 + 3 * count * delay, every=0.2)
+        took = time.monotonic() - began
+        statuses = await ledger.settled(within=60 + delay)
+        async with runtime.open_log(world.variables["SENDLOG_NATS_URL"]) as (log, _):
+            histories = [await log.history("default", email_id) for email_id in ledger.accepted]
+    again = [sum(_had_no_slot(item) for item in history) for history in histories]
+    return [
+        Verdict("one connection is one connection", hop.most_clients == 1, f"{hop.most_clients} at once"),
+        Verdict(
+            "where three share one, an email without it circulates once at most",
+            max(again) <= 1,
+            f"{count} in {took:.0f} s at {delay:.0f} s each, at most {max(again)} times",
+        ),
+        ledger.none_sticks(statuses),
+    ]
+
+
+def _had_no_slot(item: Record) -> bool:
+    return isinstance(item.event, delivery.Deferred) and item.event.reason.code == "no_slot"
+
+
 class Waiting(msgspec.Struct):
     """What the API says of an email that waits."""
 
@@ -182,8 +216,8 @@ def _to_midnight() -> timedelta:
 
 
 @asynccontextmanager
-async def _an_account(world: World, **limits: int) -> AsyncIterator[tuple[NextHop, str]]:
-    async with a_next_hop() as hop:
+async def _an_account(world: World, delay: float = 0.0, **limits: int) -> AsyncIterator[tuple[NextHop, str]]:
+    async with a_next_hop(delay) as hop:
         account = await asyncio.to_thread(lambda: world.account(hop.port, "limited", limits=limits))
         await asyncio.sleep(1.2)
         yield hop, account
