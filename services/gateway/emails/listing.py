@@ -185,7 +185,7 @@ def _uuid(name: str, text: str) -> Condition:
 
 
 def _time(name: str, text: str) -> Condition:
-    return name, times.parse(text)
+    return name, times.parse_query(text)
 
 
 _FILTERS: Final[dict[str, Callable[[str, str], Condition]]] = {

@@ -14,6 +14,7 @@ _FORM: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?P<fraction>\.\d{1,12})?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?",
     re.ASCII,
 )
+_UNESCAPED: Final = re.compile(r"(?<=\d) (?=\d{2}:\d{2}\Z)", re.ASCII)
 
 
 class TimeError(ValueError):
@@ -31,6 +32,11 @@ def parse(text: str) -> datetime:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise TimeError(f"is not a time that exists ({error})") from error
+
+
+def parse_query(text: str) -> datetime:
+    """Return a time of a query string, where an offset's `+` that was not escaped is a space. Raises: TimeError."""
+    return parse(_UNESCAPED.sub("+", text))
 
 
 def scheduled(at: datetime, now: datetime) -> str | None:

@@ -52,7 +52,7 @@ class _Problems:
     def time(self, name: str, text: str | None) -> datetime | None:
         """Return the time, if there is one."""
         try:
-            at = times.parse(text) if text is not None else None
+            at = times.parse_query(text) if text is not None else None
         except times.TimeError as error:
             self.say(name, str(error))
             return None

@@ -89,3 +89,12 @@ def test_times_that_cannot_be_read_are_listed_with_everything_else() -> None:
         "$.scheduled_at",
         "$.expires_at",
     ]
+
+
+def test_an_offset_whose_plus_a_query_string_lost_is_known() -> None:
+    wanted = times.parse("2030-01-31T08:00:00+01:00")
+    for text in ("2030-01-31T08:00:00 01:00", "2030-01-31T08:00:00+01:00", "2030-01-31 08:00:00 01:00"):
+        assert times.parse_query(text) == wanted
+    for text in ("2030-01-31 08:00", "2030-01-31T08:00:00", "2030-01-31 08:00:00"):
+        with pytest.raises(times.TimeError):
+            times.parse_query(text)
