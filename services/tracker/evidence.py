@@ -39,6 +39,14 @@ class Case(NamedTuple):
             return None
         return next((one for one, _ in self.email.recipients() if address.normalised(one) == wanted), None)
 
+    def is_by_sender(self, named: str) -> bool:
+        """Say whether this is the address the email was from, and none it was sent to."""
+        try:
+            by = address.normalised(named)
+        except address.AddressError:
+            return False
+        return by == address.normalised(self.email.from_.address) and self.recipient(named) is None
+
     def only_recipient(self) -> str | None:
         """Return the email's recipient where it has just one."""
         recipients = self.email.recipients()

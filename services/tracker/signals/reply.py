@@ -30,6 +30,8 @@ class Telling(msgspec.Struct, frozen=True):
 
     def said(self, case: Case) -> list[Said]:
         """Return the reply. Who answers need not be who was written to: people forward, and have aliases."""
+        if case.is_by_sender(self.from_address):
+            return []  # the sender writes once more, and a copy of it came to us
         event = signal.Replied(
             occurred_at=case.at,
             recipient=case.recipient(self.from_address) or case.only_recipient(),

@@ -133,6 +133,12 @@ class TestReplies:
         assert isinstance(said.event, signal.AutoReplied)
         assert (said.event.reason, said.suppress) == ("auto-submitted", None)
 
+    def test_the_sender_who_writes_once_more_has_not_replied(self) -> None:
+        raw = self.RAW.format("Re: Order", "").replace("ann@x.example", "Hello@Sendlog.test")
+        assert _said(raw) == []
+        [said] = _said(raw, "hello@sendlog.test")  # somebody writes to themselves
+        assert isinstance(said.event, signal.Replied)
+
     def test_who_answers_need_not_be_who_was_written_to(self) -> None:
         [said] = _said(
             self.RAW.format("Re: Order", "").replace("ann@x", "secretary@x"), "ann@x.example", "bob@x.example"
