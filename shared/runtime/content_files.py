@@ -25,7 +25,7 @@ class Files:
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self._root = root
-        self._settled: set[Path] = set()
+        self._settled: set[str] = set()
         # Stores from before there were markers are known by what is in them. Not an empty one, whoever made
         # it: so looks the place of a disk that is not there, and only the bootstrap says that it is new.
         if not self.is_marked() and any(path.is_file() for path in root.glob("[!.]*/**/*")):
@@ -44,31 +44,39 @@ class Files:
     def begin(self) -> "Upload":
         """Open a new object without a name. Raises: OSError."""
         require_room(self._root)
-        place = self._root / UNFINISHED
-        place.mkdir(exist_ok=True)
-        return Upload(place / secrets.token_hex(16))
+        path = Path(f"{self._root}/{UNFINISHED}/{secrets.token_hex(16)}")
+        try:
+            return Upload(path)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True)
+            return Upload(path)
 
     def finish(self, upload: "Upload", key: str) -> None:
         """Give the object its name; it is durable when this returns. Raises: OSError."""
-        target = self._root / key
-        if ".." in target.parts or not target.is_relative_to(self._root):
+        if key.startswith("/") or ".." in key.split("/"):
             raise ValueError(f"not a key: {key!r}")
         upload.settle()
-        self._settle(target.parent)
-        os.replace(upload.path, target)
-        _sync(target.parent)
+        target = f"{self._root}/{key}"
+        directory = os.path.dirname(target)
+        if directory not in self._settled:
+            self._settle(directory)
+        try:
+            os.replace(upload.path, target)
+        except FileNotFoundError:  # a sweep has removed the directory meanwhile
+            self._settle(directory)
+            os.replace(upload.path, target)
+        _sync(directory)
 
     def drop(self, upload: "Upload", key: str) -> None:
         """Remove an upload, also when it has its name already: the key must be the upload's own. Raises: OSError."""
         upload.drop()
         (self._root / key).unlink(missing_ok=True)
 
-    def _settle(self, directory: Path) -> None:
+    def _settle(self, directory: str) -> None:
         """Make the directory and have its name on disk, and the names of all above it."""
-        if directory in self._settled and directory.is_dir():
-            return
-        directory.mkdir(parents=True, exist_ok=True)
-        for above in directory.parents:
+        path = Path(directory)
+        path.mkdir(parents=True, exist_ok=True)
+        for above in path.parents:
             _sync(above)
             if above == self._root:
                 break
@@ -113,7 +121,7 @@ def require_room(directory: Path) -> None:
         raise OSError(errno.ENOSPC, "the disk is nearly full")
 
 
-def _sync(directory: Path) -> None:
+def _sync(directory: Path | str) -> None:
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

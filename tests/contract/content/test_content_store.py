@@ -254,3 +254,12 @@ async def test_a_key_stays_inside_the_store(tmp_path: Path) -> None:
     with pytest.raises(ContentUnavailable):
         await store.put("../out", b"x")
     assert list(tmp_path.rglob("out")) == []
+
+
+async def test_directories_that_a_sweep_has_removed_are_made_again(tmp_path: Path) -> None:
+    store = content.ContentStore(tmp_path.as_uri())
+    for body in (b"before", b"after"):
+        await store.put("acme/2026-11-24/one", body)
+        assert await store.get("acme/2026-11-24/one") == body
+        shutil.rmtree(tmp_path / "acme")
+        shutil.rmtree(tmp_path / content_files.UNFINISHED)
