@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from shared.runtime.content_files import MARKER
 from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
 from tests.chaos.scenario import Size, children
 from tests.chaos.small_disk import SmallDisk, unavailable
@@ -180,7 +181,8 @@ async def content(size: Size, world: World | None) -> list[Verdict]:
         async with full.ledger.session() as session:
             await full.ledger.send(session, "large@example.com", text=large)
         verdicts = await full.verdicts(took)
-        left = [str(path.relative_to(full.disk.path)) for path in full.disk.path.rglob("*") if path.is_file()]
+        files = [path for path in full.disk.path.rglob("*") if path.is_file() and path.name != MARKER]
+        left = [str(path.relative_to(full.disk.path)) for path in files]
         return [
             Verdict("large: 503 and no 202", set(refused) == {503}, f"{dict(refused)} {sorted(full.texts)}"),
             Verdict("small mail goes on", set(small) == {202}, f"{dict(small)}"),

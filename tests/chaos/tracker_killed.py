@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 
 import aiohttp
 import yarl
@@ -21,7 +22,8 @@ from tests.controls.world import World
 EMAILS = 20
 CLIENTS = 16
 SETTLED_WITHIN = 60.0
-TRIES = 300
+TRIES = 1000
+FAULTS = 16  # a pause of up to 5 s follows each
 
 
 async def run(size: Size, world: World) -> list[Verdict]:
@@ -32,9 +34,14 @@ async def run(size: Size, world: World) -> list[Verdict]:
     answered: dict[str, int] = {}
     clients = asyncio.gather(*(_follow(world, links, answered, size) for _ in range(CLIENTS)))
     killed = []
-    for number in range(size.faults):
-        await asyncio.sleep(size.seconds / (size.faults + 1))
+    faults = min(size.faults, FAULTS)
+    for number in range(faults):
+        await asyncio.sleep(size.seconds / (faults + 1))
+        if clients.done():
+            break
         killed.append(await kill(world, "nats-server" if number % 4 == 3 else "tracker"))
+        # Who is killed again before it has answered dies of nothing new.
+        await eventually(partial(_answers_again, answered, len(answered), clients), within=60)
     await clients
 
     async def all_there() -> dict[str, list[str]]:
@@ -60,6 +67,10 @@ async def run(size: Size, world: World) -> list[Verdict]:
             f"{sum(tries > 1 for tries in answered.values())} were asked for again",
         ),
     ]
+
+
+def _answers_again(answered: dict[str, int], before: int, clients: "asyncio.Future[list[None]]") -> bool:
+    return len(answered) > before or clients.done()
 
 
 def _links(world: World, email_ids: list[str], count: int) -> Iterator[tuple[str, str]]:
