@@ -83,6 +83,11 @@ _GIVEN_UP: Final = re.compile(
     r"|will not (?:be )?(?:re)?tr|no longer|endgültig|définitive?|definitiv|окончательн",
     re.IGNORECASE,
 )
+# A reply or an address, as a report shows them: at the beginning of a line or at its end, behind a colon.
+_SHOWN: Final = re.compile(
+    r"\b[45][0-5]\d[ -]|\b[45]\.\d{1,3}\.\d{1,3}\b|^[ \t<\"'(:*>\[-]{0,12}(?:[\w-]{1,20}:[ \t]{1,4})?<?[^\s<>@]{1,64}@[^\s<>@]{1,255}",
+    re.MULTILINE,
+)
 _DELIVERED: Final = re.compile(
     r"success(?:ful(?:ly)?)?\s+(?:been\s+)?(?:mail\s+)?(?:deliver|relay)|delivered successfully|(?:was|has been) delivered to the following"
     r"|erfolgreich (?:zugestellt|weitergeleitet)",
@@ -93,8 +98,11 @@ _ANSWER: Final = re.compile(
 )
 
 
-def is_report(message: mime.Part, words: str) -> bool:
-    """Say whether this is a report without fields: who says it, and that it says so."""
+def is_report(message: mime.Part, words: str, *, has_returned: bool) -> bool:
+    """Say whether this is a report without fields: who says it, and that it says so.
+
+    Whoever has a sender's address and no reporter's name has to show what was not delivered, or to whom.
+    """
     subject = message.field("subject")
     if rfc3834.is_subject(subject) and not is_from_system(message):
         return False
@@ -106,8 +114,10 @@ def is_report(message: mime.Part, words: str) -> bool:
     from_reporter = bool(REPORTER.search(f"{message.field('from')} {message.field('sender')}"))
     if from_reporter and by_subject:
         return True
-    empty_sender = message.field("return-path").strip() == "<>" and not rfc3834.is_subject(subject)
-    return (from_reporter or by_subject or empty_sender) and _says_so(words[:MAX_WORDS])
+    sender = message.field("return-path").strip()
+    empty_sender = sender == "<>" and not rfc3834.is_subject(subject)
+    shows = by_subject and (not sender or has_returned or bool(_SHOWN.search(words[:MAX_WORDS])))
+    return (from_reporter or shows or empty_sender) and _says_so(words[:MAX_WORDS])
 
 
 def is_from_daemon(message: mime.Part) -> bool:

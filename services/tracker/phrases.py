@@ -109,7 +109,7 @@ SOMETHING_ELSE: Final = re.compile(
         |large|long)|size\ (?:limit|exceed)|exceed(?:s|ed)?\b|over\ (?:the\ )?(?:limit|allowed)
     |\bspam|unsolicited|\bbulk\ (?:mail|e-?mail)|black ?-?list|block ?-?list|deny ?list|\brbl\b|dnsbl
         |spamhaus|spamcop|barracuda|reputation|\bvirus|malware|phish|infected
-    |\bblocked\b|\bblocking\b|\bbanned\b|prohibited|policy|policies|\bspf\b|\bdkim\b|\bdmarc\b|\bptr\b
+    |\bblocked\b|\bblocking\b|\bbanned\b|prohibit|policy|policies|\bspf\b|\bdkim\b|\bdmarc\b|\bptr\b
         |reverse\ dns|not\ (?:allowed|authori[sz]ed|permitted|accepted\ from)|unauthori[sz]ed
         |access\ denied|permission|denied\ by|rejected\ (?:by|due|because|for)\ (?:policy|spam|content
         |your)
@@ -120,7 +120,7 @@ SOMETHING_ELSE: Final = re.compile(
     |not\ accepting|does\ not\ accept|doesn't\ accept|restricted|restriction|expired
     |sender\b[^.;\n]{0,40}(?:unknown|invalid|rejected|not\ (?:exist|found|valid|verif)
         |does\ ?n[o']?t\ exist|verif|denied|unverif)|(?:invalid|unknown|bad|unverified)\ sender
-        |verify\ (?:sender|failed)|from\ address|return\ path|mail\ from|reverse-?path|envelope\ from
+        |verif(?:y|ication)\ (?:sender|failed)|from\ address|return\ path|mail\ from|reverse-?path|envelope\ from
     |authenticat|certificate|\btls\b|starttls|helo|ehlo|syntax\ error
     |\byour\ (?:\w{1,12}\ )?(?:server|host|hostname|ip|domain|isp|network|provider|client)\b
         |(?:(?<!\bor\ )\bip|source|client|remote|sending|connecting|helo)\ address|(?:you\ are|sender\ is)\ not\b
@@ -132,13 +132,17 @@ SOMETHING_ELSE: Final = re.compile(
     |content\ (?:filter|rejected|block)|other\ mail\ system|recipient\ preferences|suppress(?:ed|ion)\b|mailbox\ unavailable\b[^.]{0,40}policy|loop|too\ many\ hops|hop\ count|mail\ for\ \S{1,200}\ loops
     |command\ output|procmail|maildrop|permission\ denied|can't\ create|couldn't\ create|i/o\ error
         |internal\ (?:software|server)?\ ?error|configuration\ error|config\ error|local\ configuration
+    |\bbloqu|\bblocca|\bblockiert|\bgesperrt|\bfiltr[eo]\b|\bzablokowan|suspen[ds][aiou]|\u0441\u043f\u0430\u043c|\u0444\u0438\u043b\u044c\u0442\u0440|\u0437\u0430\u0431\u043b\u043e\u043a\u0438\u0440\u043e\u0432\u0430\u043d
+        |\u8ff7\u60d1|\u30d6\u30ed\u30c3\u30af|\u5783\u573e|\uc2a4\ud338|\ucc28\ub2e8
     |voll\b|\u00fcberschritten|sature|satur\u00e9|pleine|llen[ao]|lleno|piena
         |\u043f\u0435\u0440\u0435\u043f\u043e\u043b\u043d|\u5df2\u6ee1|\u5bb9\u91cf
         |\u3044\u3063\u3071\u3044
     """,
     re.VERBOSE,
 )
-# An account that is there and may come back; only a code for an unknown address outweighs it.
+# An account that is there and was taken from its user, whatever code is given for that.
+SUSPENDED: Final = re.compile(r"\b(?:disabled|deactivated|suspended|frozen|locked)\b")
+# An account that may be there and come back; only a code for an unknown address outweighs it.
 ASLEEP: Final = re.compile(
     r"disabled|deactivated|inactive|not active|suspend|\bfrozen\b|\blocked\b|over due|discontinued"
 )

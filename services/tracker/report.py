@@ -79,7 +79,7 @@ def recognise(message: mime.Part) -> Report | None:
     # A mail system that writes a receipt (Sieve's reject, RFC 5429) reports in its words.
     if returned.is_receipt(message) and not announcing.is_from_system(message):
         return None
-    if not announcing.is_report(message, words):
+    if not announcing.is_report(message, words, has_returned=bool(fields)):
         return None
     status = rfc3464.in_text(words)
     if status is None:

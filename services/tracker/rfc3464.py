@@ -59,7 +59,10 @@ def find(message: mime.Part) -> Status | None:
     """Return the message's delivery status, or None when no part is one."""
     outer = {id(part) for part in returned.outer(message)}
     for part in returned.outer_first(message):
-        if part.kind in KINDS:
+        # Gateways that do not know the type hand it on as a file.
+        if part.kind in KINDS or (
+            part.kind == "application/octet-stream" and part.body()[:14].lower() == b"reporting-mta:"
+        ):
             status = read(part.text())
             if status.recipients:
                 return msgspec.structs.replace(status, is_outer=id(part) in outer)

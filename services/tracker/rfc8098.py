@@ -7,7 +7,10 @@ import msgspec
 
 from services.tracker import mime, returned, rfc3464
 
-_DISPOSITION: Final = re.compile(r"\s*[\w-]{1,40}/[\w-]{1,40}\s*;\s*([a-z-]{1,20})", re.IGNORECASE)
+_DISPOSITION: Final = re.compile(
+    r"\s*(?:[\w-]{1,40}\s?/\s?[\w-]{1,40}\s*;\s*|(?=displayed\b|deleted\b|denied\b|dispatched\b|processed\b))([a-z-]{1,20})",
+    re.IGNORECASE,
+)
 
 
 class Disposition(msgspec.Struct, frozen=True):

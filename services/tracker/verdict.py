@@ -106,6 +106,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         or 400 <= smtp_code < 500
         or phrases.SOMETHING_ELSE.search(said)
         or phrases.LISTED.search(text.lower())
+        or phrases.SUSPENDED.search(said)
         or phrases.FULL.search(said)
         or phrases.AFTER_DATA.search(said)
     ):

@@ -52,6 +52,7 @@ def test_outlook_com_names_the_recipient_in_what_it_sends_back() -> None:
 @pytest.mark.parametrize(
     ("disposition", "kind"),
     [
+        ("automatic-action / MDN-sent-automatically ; displayed", "displayed"), ("displayed", "displayed"),
         ("manual-action/MDN-sent-manually; displayed", "displayed"), ("automatic-action/MDN-sent-automatically;displayed/error", "displayed"),
         ("Manual-Action/mdn-sent-manually; Deleted", "deleted"), ("manual-action/MDN-sent-manually; denied", "denied"),
         ("automatic-action/MDN-sent-automatically; dispatched", "dispatched"), ("nonsense", ""), ("", ""),

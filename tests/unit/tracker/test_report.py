@@ -152,6 +152,17 @@ class TestAboutWhom:
         head = DAEMON + "Content-Type: multipart/mixed; boundary=r\n"
         assert _findings(f"--r\n\n{text}", head) == [("a@x.example", "hard")]
 
+    def test_a_status_handed_on_as_a_file_is_one(self) -> None:
+        part = "Content-Type: application/octet-stream; name=details.txt\n\nReporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.1.1\n"
+        head = DAEMON + "Content-Type: multipart/mixed; boundary=rrr\n"
+        assert _findings(f"--rrr\n\nSee\n--rrr\n{part}--rrr--\n", head) == [("a@x.example", "hard")]
+
+    def test_whoever_asks_about_a_failure_does_not_report_one(self) -> None:
+        head = "From: kim@m.example\nReturn-Path: <kim@m.example>\nSubject: My mail could not be delivered\n"
+        asked = "Hello, my mail to b@y.example could not be delivered. Can you help?\n"
+        assert _report(asked, head) is None
+        assert _findings(f"{asked}\n<b@y.example>: quota\n", head) == [("b@y.example", "soft")]
+
     def test_people_who_write_about_such_things_name_nobody(self) -> None:
         for head in ("From: kim@m.example\nSubject: Ticket by unknown user\n", "Subject: Unknown user\n"):
             assert _report("This was sent in by an unknown user.\n", head) is None
