@@ -111,7 +111,7 @@ def _operation(route: Route, schema_of: dict[int, Any], components: dict[str, An
     }
     if route.body is not None:
         content = {"application/json": {"schema": schema_of[id(route.body)]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not route.may_be_empty, "content": content}
     if route.form is not None:
         operation["requestBody"] = {
             "required": True,

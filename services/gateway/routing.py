@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+import msgspec
+
 from services.gateway.errors import METHOD_NOT_ALLOWED, NOT_FOUND, ApiError
 from services.gateway.request import Handler
 
@@ -58,6 +60,13 @@ class Route:
     def name(self) -> str:
         """The route in logs and metrics."""
         return f"{self.method} {self.path}"
+
+    @cached_property
+    def may_be_empty(self) -> bool:
+        """Whether no body says the same as `{}`: an action that takes wishes and needs none."""
+        if self.method != "POST" or self.body is None or not self.decode:
+            return False
+        return not any(field.required for field in msgspec.structs.fields(self.body))
 
     @cached_property
     def ids(self) -> tuple[str, ...]:

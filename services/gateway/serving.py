@@ -110,7 +110,9 @@ class Front:
         )
         if route.query is not None or incoming.rel_url.raw_query_string:
             request.query = _query(incoming, route)
-        if route.body is not None:
+        if route.may_be_empty and not incoming.can_read_body:
+            request.data = validation.convert({}, route.body)
+        elif route.body is not None:
             reading.require_json(incoming)
             request.body = await reading.body(incoming, services.settings.json_bytes)
             if route.decode:

@@ -70,6 +70,15 @@ async def test_publishing_names_a_version_also_an_earlier_one(client: Client) ->
     assert (never.status, list(never.problems)) == (400, ["$.version"])
 
 
+async def test_what_needs_no_wishes_needs_no_body(client: Client) -> None:
+    made = await make(client, subject="Hi", html="<p>Hi</p>")
+    assert (await client.ask("POST", f"/templates/{made['id']}/publish")).data["published_version"] == 1
+    assert (await client.ask("POST", f"/templates/{made['id']}/render")).data["subject"] == "Hi"
+    assert (await client.ask("PATCH", f"/templates/{made['id']}")).status == 415
+    wrong = await client.ask("POST", f"/templates/{made['id']}/publish", b"{}", Content_Type="text/plain")
+    assert wrong.status == 415
+
+
 async def test_a_removed_template_is_answered_as_it_was_and_leaves_nothing(
     client: Client, replicas: Gateways
 ) -> None:
