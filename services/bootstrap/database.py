@@ -30,6 +30,7 @@ async def migrate(url: str, role_password: str | None) -> None:
     try:
         await connection.execute(_SQL["lock"])
         await connection.execute(_SQL["create_ledger"])
+        await connection.execute(_SQL["create_extension"])
         directories = [path.parent.name for path in _SERVICES.glob("*/migrations")]
         for service in sorted({*_WITHOUT_TABLES, *directories}):
             await _ensure_role(connection, service, role_password)

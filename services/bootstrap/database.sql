@@ -11,6 +11,10 @@ CREATE TABLE IF NOT EXISTS bootstrap.migrations (
     PRIMARY KEY (service, file)
 )
 
+-- name: create_extension
+-- Trusted: whoever may create schemas may have it.
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public
+
 -- name: create_role
 DO $$
 BEGIN

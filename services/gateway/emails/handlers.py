@@ -120,6 +120,9 @@ async def list_(request: Request) -> Reply:
         raise errors.invalid(reader.problems)
     try:
         found = await index.find(request.services.pool, request.services.estimates, request.workspace, asked)
+    except TimeoutError as error:
+        what = f"the emails could not be listed within {index.WITHIN:.0f} s: narrow it down (created_after), or repeat it"
+        raise errors.unavailable(what) from error
     except postgres.UNAVAILABLE as error:
         logger.warning("list_unavailable", error=repr(error))
         raise errors.unavailable("the database does not answer: emails cannot be listed right now") from error

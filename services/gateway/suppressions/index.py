@@ -34,10 +34,11 @@ async def find(pool: asyncpg.Pool, workspace: str, query: Query) -> Page:
     if query.cursor is None and (query.page - 1) * query.per_page > listing.MAX_OFFSET:
         reason = f"reaches past row {listing.MAX_OFFSET}; follow meta.next_cursor instead"
         raise invalid([Problem("$.page", reason)])
-    return await store.within(index.WITHIN, _find(pool, _filters(workspace, query), query, after))
+    return await store.within(index.WITHIN, _find(pool, filters(workspace, query), query, after))
 
 
-def _filters(workspace: str, query: Query) -> tuple[Any, ...]:
+def filters(workspace: str, query: Query) -> tuple[Any, ...]:
+    """Return the arguments of the conditions: workspace, reason, whole address, part of one, part of anything."""
     whole, part = None, None
     if query.email is not None:
         try:
@@ -47,14 +48,14 @@ def _filters(workspace: str, query: Query) -> tuple[Any, ...]:
     return workspace, query.reason, whole, part, listing.contains(query.q) if query.q else None
 
 
-async def _find(pool: asyncpg.Pool, filters: tuple[Any, ...], query: Query, after: tuple[Any, Any]) -> Page:
+async def _find(pool: asyncpg.Pool, asked: tuple[Any, ...], query: Query, after: tuple[Any, Any]) -> Page:
     offset = (query.page - 1) * query.per_page if query.cursor is None else 0
     async with pool.acquire() as connection:
         # The moment first: what is projected after it may be in the page, never the other way round.
         projected_at = await connection.fetchval(SQL["begin"])
         statement = SQL["page"].format(where=SQL["where"])
-        rows = await connection.fetch(statement, *filters, *after, query.per_page + 1, offset)
-        total = await _count(connection, filters)
+        rows = await connection.fetch(statement, *asked, *after, query.per_page + 1, offset)
+        total = await _count(connection, asked)
     more, rows = len(rows) > query.per_page, rows[: query.per_page]
     meta = index.Meta(
         page=query.page if query.cursor is None else 1,
@@ -68,12 +69,12 @@ async def _find(pool: asyncpg.Pool, filters: tuple[Any, ...], query: Query, afte
     return [_shown(row) for row in rows], meta
 
 
-async def _count(connection: Any, filters: tuple[Any, ...]) -> index.Total:
+async def _count(connection: Any, asked: tuple[Any, ...]) -> index.Total:
     statement = SQL["count"].format(where=SQL["where"])
-    rows = await connection.fetchval(statement, *filters, index.EXACT_TO + 1)
+    rows = await connection.fetchval(statement, *asked, index.EXACT_TO + 1)
     if rows <= index.EXACT_TO:
         return index.Total(rows)
-    plan = await connection.fetchval(SQL["estimate"].format(where=SQL["where"]), *filters)
+    plan = await connection.fetchval(SQL["estimate"].format(where=SQL["where"]), *asked)
     estimate = int(msgspec.json.decode(plan)[0]["Plan"]["Plan Rows"])
     return index.Total(max(estimate, rows), estimated=True)
 

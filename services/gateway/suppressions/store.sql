@@ -16,8 +16,9 @@ EXPLAIN (FORMAT JSON) SELECT 1 FROM projector.suppressions s WHERE {where}
 
 -- name: where
 s.workspace = $1 AND s.reason IS NOT NULL AND ($2::text IS NULL OR s.reason = $2)
-AND ($3::text IS NULL OR s.address = $3) AND ($4::text IS NULL OR s.address LIKE $4 OR s.email ILIKE $4)
-AND ($5::text IS NULL OR s.address LIKE lower($5) OR s.email ILIKE $5 OR s.detail ILIKE $5)
+AND ($3::text IS NULL OR s.address = $3)
+AND ($4::text IS NULL OR s.spellings ILIKE $4)
+AND ($5::text IS NULL OR s.spellings ILIKE $5 OR s.detail ILIKE $5)
 
 -- name: export
 SELECT s.email, s.reason, s.detail, s.created_at FROM projector.suppressions s

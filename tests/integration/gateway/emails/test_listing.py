@@ -5,7 +5,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from services.projector import store
+from services.gateway.emails import index, store
+from services.projector import store as read_model
 from shared.events import delivery, email, submission
 from shared.events.base import AccountId, EmailId, Event, EventId, WorkspaceId
 from shared.events.record import Record
@@ -46,7 +47,7 @@ async def _project(behind: Behind, *stories: tuple[email.Email, datetime, tuple[
             )
             for place, event in enumerate((first, *later))
         ]
-    await store.project(behind.pool, records)
+    await read_model.project(behind.pool, records)
     return ids
 
 
@@ -229,3 +230,23 @@ async def test_a_total_beyond_ten_thousand_is_an_estimate_and_says_so(door: Door
     exact = (await door.list_("created_before=2026-11-24T12:30:00Z")).body["meta"]
     assert exact["total"] == 1800
     assert "total_estimated" not in exact
+
+
+async def test_a_sender_of_few_among_many_is_found_by_an_index(door: Door, behind: Behind) -> None:
+    (template,) = await _project(behind, (_email("one"), NOON, ()))
+    columns = "workspace, status, unified_status, state, last_sequence"
+    await behind.pool.execute(
+        f"INSERT INTO projector.emails (email_id, created_at, from_address, {columns}) SELECT gen_random_uuid(), "
+        f"$2::timestamptz + n * interval '1 second', CASE n WHEN 9 THEN 'rare' ELSE 'usual' END || '@world.test', {columns} "
+        "FROM projector.emails, generate_series(1, 20000) n WHERE email_id = $1",
+        template,
+        NOON,
+    )
+    await behind.pool.execute("ANALYZE projector.emails")
+    assert (await door.list_("from=rare@world.test")).body["meta"]["total"] == 1
+    asked = index.Conditions(behind.name, [("from", "rare@world.test")])
+    statement = store.SQL["page"].format(
+        where=asked.where, order=store.SQL["newest_first"], limit=21, offset=0
+    )
+    plan = await behind.pool.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *asked.arguments)
+    assert "emails_by_sender" in plan
