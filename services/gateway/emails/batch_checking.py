@@ -25,7 +25,7 @@ from services.gateway.templates.resolving import Resolver
 from shared.events import email
 from shared.runtime import batching
 
-SLICE: Final = 0.002
+SLICE: Final = 0.0005  # a single send takes some turns of the loop, and each waits for a slice of every batch
 LOOKUP_WITHIN: Final = 0.5
 MOST_RENDERED: Final = 64 * 1024 * 1024
 MOST_PACKED: Final = batching.MOST_BYTES // 4 * 3  # base64 makes three bytes four
