@@ -118,6 +118,8 @@ async def checked(
 
 
 async def _source(services: Services, workspace: str, send: fields.Send) -> Source | Problem | None:
+    if send.template_id is None:
+        return None
     try:
         async with asyncio.timeout(LOOKUP_WITHIN):
             return await Resolver(services.templates, workspace).source(send)
