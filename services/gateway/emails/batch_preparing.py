@@ -133,7 +133,7 @@ async def _recorded(
         place = acceptance.Place(
             batch.batch_id, email.Batch(batch.size, one.number, () if records else rejected)
         )
-        about = batch.about._replace(email_id=ids[one.number])
+        about = Claim(batch.about.workspace, ids[one.number], batch.about.request_hash)
         assert one.checked.made is not None
         event = submitting.accepted(services, about, one.checked.made, content, one.by, now, place)
         records.append(submitting.record_of(about, event, traceparent))

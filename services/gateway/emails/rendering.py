@@ -203,7 +203,12 @@ def render(source: str, variables: Mapping[str, Any], *, html: bool, work: Work)
 
     Raises: TemplateError.
     """
-    return compiled(source, html=html).render(variables, work) if is_template(source) else source
+    found = _cache.get((source, html))
+    if found is None:
+        if not is_template(source):
+            return source
+        found = compiled(source, html=html)
+    return found.render(variables, work)
 
 
 def compiled(source: str, *, html: bool) -> Text:
