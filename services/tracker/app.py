@@ -17,6 +17,7 @@ from aiohttp import web
 
 from services.tracker import parts
 from services.tracker.answering import HttpServer
+from services.tracker.asking import Witness
 from services.tracker.journal import Journal
 from services.tracker.public import Public
 from services.tracker.ranges import Ranges
@@ -37,8 +38,8 @@ async def build() -> AsyncIterator[None]:
     """Run the tracker for the length of the block."""
     wanted = settings.read(Settings, os.environ)
     ring = keyring.load(Path(wanted.keyring))
-    ranges = Ranges(Path(wanted.machine_networks or _MACHINES))
     proxies = outgoing.parse_networks(wanted.trusted_proxies)
+    witness = Witness(proxies, Ranges(Path(wanted.machine_networks or _MACHINES)), wanted.privacy)
     async with AsyncExitStack() as stack:
         journal = Journal(Path(wanted.journal))
         journal.leaves = True
@@ -47,7 +48,7 @@ async def build() -> AsyncIterator[None]:
         told = Readiness(journal)
         await told.health.serve(wanted.health_host, wanted.health_port)
         stack.push_async_callback(told.health.stop)
-        public = Public(Tokens(ring), journal, proxies, told.pages())
+        public = Public(Tokens(ring), journal, witness, told.pages())
         inner = await stack.enter_async_context(AsyncExitStack())  # closed after the public paths
         runner = web.ServerRunner(HttpServer(public.answer), shutdown_timeout=GRACE)
         await runner.setup()
@@ -59,7 +60,7 @@ async def build() -> AsyncIterator[None]:
             while True:
                 try:
                     async with AsyncExitStack() as attempt:
-                        found = await parts.opened(wanted, ring, journal, ranges, attempt)
+                        found = await parts.opened(wanted, ring, journal, attempt)
                         inner.push_async_exit(attempt.pop_all())
                 except (BrokerUnavailable, nats.errors.Error) as error:
                     told.waiting_for = str(error) or repr(error)

@@ -9,6 +9,8 @@ import msgspec
 class Hit(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Who asked for what, when. `event_id` is random at capture: a hit taken twice is the same event twice.
 
+    Of who asked it has what may be kept. `machine` is why the request was a machine's, empty where it does not say.
+
     `place` is the recipient's index in `Email.recipients()`; `segment` is the journal's file that holds the hit,
     and `is_left` says that nobody holds it beside that: it will be read from there.
     """
@@ -22,7 +24,7 @@ class Hit(msgspec.Struct, kw_only=True, omit_defaults=True):
     url: str = ""
     ip_address: str = ""
     user_agent: str = ""
-    purpose: str = ""
+    machine: str = ""
     segment: str = ""
     is_left: bool = False
 

@@ -1,4 +1,4 @@
-"""From a hit to its event: the recipient, the verdict, and what of it may be kept. Pure."""
+"""From a hit to its event: the recipient and the verdict. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,7 +7,6 @@ import msgspec
 
 from services.tracker import machine
 from services.tracker.hit import Hit
-from services.tracker.privacy import Privacy, shown_address, shown_agent
 from shared.events import fold, signal
 
 Clicks = Iterable[tuple[datetime, str]]
@@ -42,24 +41,20 @@ def known(state: fold.State) -> Known | None:
     return Known(addresses, state.sent_at, state.sent_at is None and not is_unsure)
 
 
-def reason(hit: Hit, email: Known, clicks: Clicks, networks: machine.Networks) -> str | None:
+def reason(hit: Hit, email: Known, clicks: Clicks) -> str | None:
     """Return why a machine made this hit, or None: a person did."""
-    found = (
-        machine.by_request(hit.user_agent, hit.purpose)
-        or machine.by_network(hit.ip_address, networks)
-        or machine.by_time(hit.at, email.sent_at, email.is_under_way)
-    )
+    found = hit.machine or machine.by_time(hit.at, email.sent_at, email.is_under_way)
     if found is None and hit.kind == "click":
         return machine.by_links(clicks, hit.at, hit.url)
     return found
 
 
-def event(hit: Hit, email: Known, why: str | None, privacy: Privacy) -> signal.Signal:
+def event(hit: Hit, email: Known, why: str | None) -> signal.Signal:
     """Return what is said of the hit; `why` is the reason to call it a machine's."""
     recipient = email.recipient(hit.place)
     if hit.kind == "one_click" or hit.kind == "page":
         return signal.Unsubscribed(occurred_at=hit.at, recipient=recipient, via=hit.kind)
-    address, agent = shown_address(hit.ip_address, privacy), shown_agent(hit.user_agent, privacy)
+    address, agent = hit.ip_address or None, hit.user_agent or None
     if hit.kind == "click":
         return signal.Clicked(
             occurred_at=hit.at,

@@ -16,7 +16,6 @@ from services.tracker.imap_reading import AT_ONCE, Shared
 from services.tracker.inbound import Inbound
 from services.tracker.journal import Journal
 from services.tracker.ours import Ours
-from services.tracker.ranges import Ranges
 from services.tracker.remembering import Emails
 from services.tracker.settings import Settings
 from services.tracker.taking import Taker
@@ -41,9 +40,7 @@ class Parts(NamedTuple):
     taker: Taker
 
 
-async def opened(
-    wanted: Settings, ring: Keyring, journal: Journal, ranges: Ranges, stack: AsyncExitStack
-) -> Parts:
+async def opened(wanted: Settings, ring: Keyring, journal: Journal, stack: AsyncExitStack) -> Parts:
     """Open everything; the stack closes it. Raises: BrokerUnavailable, KeyringError, OSError."""
     client = await log.connect(wanted.nats_url, "tracker")
     stack.push_async_callback(_close, client)
@@ -63,7 +60,7 @@ async def opened(
     pool = await postgres.connect(wanted.database_url, size=CONNECTIONS, lazy=True)
     stack.callback(pool.terminate)
     archive = Archive(pool)
-    taker = Taker(Emails(emails, archive), publisher, suppressions, journal, ranges, wanted.privacy)
+    taker = Taker(Emails(emails, archive), publisher, suppressions, journal)
     taker.start()
     stack.push_async_callback(taker.stop, TAKEN_WITHIN)
     finder = Finder(Tokens(ring), workspaces.items)

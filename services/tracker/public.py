@@ -18,10 +18,9 @@ from prometheus_client import Counter
 
 from services.tracker import answering
 from services.tracker.answering import Answer
-from services.tracker.forwarded import client_address
+from services.tracker.asking import Witness
 from services.tracker.hit import Hit
 from services.tracker.journal import Journal
-from shared.runtime.outgoing import Networks
 from shared.runtime.tokens import Pointer, Purpose, Tokens, pointer
 
 logger = structlog.get_logger(__name__)
@@ -35,7 +34,6 @@ FORM_WITHIN: Final = 5.0
 UNSUBSCRIBED_WITHIN: Final = 2.0
 _READING: Final = ("GET", "HEAD")
 # Where browsers say that they only fetch ahead.
-_PURPOSE: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 _random: Final = random.Random().getrandbits  # seeded by the kernel
 _UNSAFE: Final = re.compile(r"[^\x21-\x7e]")
 # What the recipient may write in a URL as it is; of the rest each byte is escaped.
@@ -64,11 +62,9 @@ class Public:
     Until `desk` is there, hits stay in the journal: whoever follows a link need not wait for the broker.
     """
 
-    def __init__(
-        self, tokens: Tokens, journal: Journal, proxies: Networks, pages: Mapping[str, Page]
-    ) -> None:
+    def __init__(self, tokens: Tokens, journal: Journal, witness: Witness, pages: Mapping[str, Page]) -> None:
         self._tokens, self._journal = tokens, journal
-        self._proxies, self._pages = proxies, pages
+        self._witness, self._pages = witness, pages
         self.desk: Desk | None = None
 
     async def answer(self, incoming: web.BaseRequest) -> web.StreamResponse:
@@ -139,9 +135,7 @@ class Public:
             self.desk.hold(hit)
 
     def _hit(self, incoming: web.BaseRequest, kind: Kind, target: Pointer, url: str = "") -> Hit:
-        headers = incoming.headers
-        peer = incoming.remote or ""
-        forwarded = headers.getall("X-Forwarded-For", []) if self._proxies else []
+        asker = self._witness.saw(incoming)
         return Hit(
             kind=kind,
             workspace=target.workspace,
@@ -150,9 +144,9 @@ class Public:
             at=datetime.now(UTC),
             place=target.place,
             url=url,
-            ip_address=client_address(peer, forwarded, self._proxies),
-            user_agent=headers.get("User-Agent", "")[:1000],
-            purpose=next((said for name in _PURPOSE if (said := headers.get(name))), "")[:200],
+            ip_address=asker.ip_address,
+            user_agent=asker.user_agent,
+            machine=asker.machine,
         )
 
 

@@ -17,8 +17,6 @@ from services.tracker.clicks import Clicks
 from services.tracker.hit import Hit
 from services.tracker.journal import Journal
 from services.tracker.judging import Known
-from services.tracker.privacy import Privacy
-from services.tracker.ranges import Ranges
 from services.tracker.remembering import Emails
 from shared.events.base import EmailId, EventId, WorkspaceId
 from shared.events.record import Record
@@ -48,11 +46,9 @@ class Taker:
         publisher: Publisher,
         suppressions: Suppressions,
         journal: Journal,
-        ranges: Ranges,
-        privacy: Privacy,
     ) -> None:
         self._emails, self._publisher, self._suppressions = emails, publisher, suppressions
-        self._journal, self._ranges, self._privacy = journal, ranges, privacy
+        self._journal = journal
         self._clicks = Clicks()
         self._held: list[tuple[float, int, Hit]] = []
         self._count = self._number = 0
@@ -196,8 +192,8 @@ class Taker:
             detail = f"by the link, {hit.kind}"
             await self._suppressions.add(hit.workspace, recipient, "unsubscribe", detail)
         else:
-            why = judging.reason(hit, email, self._clicks.of(hit), self._ranges.networks())
-        event = judging.event(hit, email, why, self._privacy)
+            why = judging.reason(hit, email, self._clicks.of(hit))
+        event = judging.event(hit, email, why)
         item = Record(WorkspaceId(hit.workspace), EmailId(hit.email_id), EventId(hit.event_id), event)
         await self._publisher.append(item, within=WITHIN)
         HITS.labels(hit.kind, "machine" if why else "person").inc()

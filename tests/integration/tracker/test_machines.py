@@ -179,12 +179,20 @@ async def test_only_proxies_of_ours_say_who_asks_and_privacy_keeps_less(home: Pa
 
 
 async def test_nothing_of_who_it_was_is_kept_where_nothing_may_be(home: Path, clean_nats: str) -> None:
-    async with a_desk(home, clean_nats, SENDLOG_PRIVACY="none") as desk:
-        item = await desk.email()
-        await desk.tracker.ask(desk.tracker.pixel(item), X_Forwarded_For="198.51.100.77")
-        (opened,) = await desk.said(item)
-        assert isinstance(opened, signal.Opened)
-        assert (opened.ip_address, opened.user_agent) == (None, None)
+    settings = {"SENDLOG_TRUSTED_PROXIES": "127.0.0.0/8", "SENDLOG_PRIVACY": "none"}
+    async with a_desk(home, clean_nats, **settings) as desk:
+        person, scanner = await desk.email(), await desk.email()
+        await desk.tracker.ask(desk.tracker.pixel(person), X_Forwarded_For="198.51.100.77")
+        await desk.tracker.ask(
+            desk.tracker.pixel(scanner), agent="Barracuda/7", X_Forwarded_For="198.51.100.77"
+        )
+        written = b"".join(path.read_bytes() for path in desk.tracker.journal.glob("hits-*.log"))
+        assert person.email_id.encode() in written
+        assert not [word for word in (b"198.51.100", b"Firefox", b"Barracuda") if word in written]
+        for item, reason in ((person, None), (scanner, "scanner")):
+            (opened,) = await desk.said(item)
+            assert isinstance(opened, signal.Opened)
+            assert (opened.ip_address, opened.user_agent, opened.reason) == (None, None, reason)
 
 
 async def test_ranges_that_change_are_known_without_a_restart(home: Path, clean_nats: str) -> None:

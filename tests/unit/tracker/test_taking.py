@@ -9,11 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from services.tracker import machine, taking
+from services.tracker import taking
 from services.tracker.hit import Hit
 from services.tracker.journal import Journal
 from services.tracker.judging import Known
-from services.tracker.ranges import Ranges
 from services.tracker.remembering import Emails, Key
 from services.tracker.taking import Taker
 from shared.events import signal
@@ -55,9 +54,8 @@ class Paper:
 async def a_taker(directory: Path, paper: Paper) -> AsyncIterator[tuple[Journal, Taker]]:
     journal = Journal(directory)
     journal.start()
-    ranges = Ranges(Path(machine.__file__).with_name("machines.txt"))
     lists = cast(Suppressions, None)
-    taker = Taker(cast(Emails, paper), cast(Publisher, paper), lists, journal, ranges, "full")
+    taker = Taker(cast(Emails, paper), cast(Publisher, paper), lists, journal)
     taker.start()
     try:
         yield journal, taker
