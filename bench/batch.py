@@ -1,5 +1,6 @@
-"""The row of batches: POST /emails/batch with a thousand personalised emails, against the bare append."""
+"""The rows of batches: a thousand personalised emails in one call against the bare append, and who sends beside them."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,8 +8,8 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from bench import load
-from bench.figures import Row
+from bench import load, sending
+from bench.figures import Row, quantile
 from bench.sending import READERS
 from shared.events.base import EmailId, EventId
 from shared.events.record import Record
@@ -57,6 +58,7 @@ async def batch_accept(world: World, batches: int = 24) -> list[Row]:
         answered = await load.closed_loop(world.ports["GATEWAY"], iter(made), CONNECTIONS)
         used = {name: value - cpu.get(name, 0.0) for name, value in world.cpu_seconds().items()}
         control = await _bare(world, batches)
+        beside = await _beside(world, batches * 10)
     finally:
         for pid in readers:
             os.kill(pid, signal.SIGCONT)
@@ -72,8 +74,38 @@ async def batch_accept(world: World, batches: int = 24) -> list[Row]:
             bar=">= 8,000/s",
             met=rate >= 8000,
             values={"per_second": rate, "gateway_us": gateway, "control_per_second": control},
-        )
+        ),
+        beside,
     ]
+
+
+async def _beside(world: World, count: int, per_second: int = 50) -> Row:
+    """Single sends while others send batches over all connections, and the same alone."""
+    port, over = world.ports["GATEWAY"], asyncio.Event()
+
+    def batches() -> Iterator[bytes]:
+        for request in requests(count, world.key):
+            if over.is_set():
+                return
+            yield request
+
+    async def singles() -> load.Answered:
+        return await load.at_rate(port, sending.requests(count, world.key, idempotent=False), per_second)
+
+    alone = await singles()
+    others = asyncio.create_task(load.closed_loop(port, batches(), CONNECTIONS))
+    beside = await singles()
+    over.set()
+    answered = await others
+    assert set(answered.statuses) == set(beside.statuses) == {202}, (answered.statuses, beside.statuses)
+    median, usual = quantile(beside.latencies, 0.5) * 1000, quantile(alone.latencies, 0.5) * 1000
+    return Row(
+        name=f"single sends at {per_second}/s beside {len(answered.latencies)} such batches",
+        figure=f"p50 {median:.0f} ms, p99 {beside.p99_ms():.0f} ms",
+        bar="",
+        control=f"alone p50 {usual:.0f} ms, p99 {alone.p99_ms():.0f} ms",
+        values={"p50_ms": median, "p99_ms": beside.p99_ms(), "alone_p50_ms": usual},
+    )
 
 
 async def _bare(world: World, batches: int) -> float:
