@@ -192,8 +192,8 @@ TRANSIENT_DNS: Final = re.compile(
 )
 # It did not get there: whoever reports tried for as long as it tries, or the message went round.
 ON_THE_WAY: Final = re.compile(
-    r"hop count|too many hops|routing loop|mail loop|retry time ?-?out|message expired|envelope expired|giving up$"
+    r"in the queue too long|hop count|too many hops|routing loop|mail loop|retry time ?-?out|message expired|envelope expired|giving up$"
     r"|could not deliver for|multiple retries|failing for a long time|connection (?:timed ?-?out|refused|reset|lost)"
     r"|(?:requests|unable|failed|could ?n[o']t) to connect|(?:not |un)reachable|(?:name service|name server|dns) (?:error|query failed|look-?up fail)"
-    r"|no route to host|network is down|delivery failed \d+ attempts"
+    r"|no route to host|network is down|name or service not known|no mx or a for domain|delivery failed \d+ attempts"
 )

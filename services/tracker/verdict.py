@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from services.tracker import phrases
-from shared.mail import rfc3463
+from shared.mail import reply_text, rfc3463
 
 Class = Literal["delivered", "relayed", "expanded", "delayed", "hard", "soft", "unknown"]
 MAX_TEXT: Final = 4000
@@ -29,6 +29,10 @@ _HARD_CODES: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "4.4"})
 # Codes that say nothing of their own, so that plain words may; 5.2 is a mailbox that is there, 5.7 a policy. Exchange
 # Online says 5.4.310 of domains that are not there.
 _VAGUE_CODES: Final = re.compile(r"5\.(?:[0345]\.0|1\.(?:0|4)|4\.310|5\.[1-5])")
+
+
+# Categories that words about the way outrank: "too long" is said of a queue as well.
+_GUESSED: Final = frozenset({"unknown", "policy", "invalid_recipient", "message_too_large"})
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -65,14 +69,15 @@ def _category(kind: Class, code: str | None, smtp_code: int, said: str) -> rfc34
         return "invalid_recipient"
     category = rfc3463.classify(smtp_code or _as_reply(code), code, said, "rcpt").category
     plain = phrases.POLITE.sub(" ", _said(said))
-    if category in ("unknown", "policy", "invalid_recipient") and phrases.ON_THE_WAY.search(plain):
+    if category in _GUESSED and phrases.ON_THE_WAY.search(plain):
         return "network"
     if category in ("unknown", "invalid_recipient") and phrases.FULL.search(plain):
         return "mailbox_full"
     if category == "invalid_recipient" and (
         phrases.SOMETHING_ELSE.search(plain) or phrases.NOT_GONE.search(plain)
     ):
-        return "policy"
+        told = reply_text.category(plain, is_temporary=0 < smtp_code < 500)
+        return "policy" if told in (None, "invalid_recipient") else told
     return category
 
 

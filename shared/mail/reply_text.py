@@ -49,7 +49,7 @@ _PHRASES: Final[tuple[tuple[Said, str], ...]] = (
     (
         "message_too_large",
         r"(?:message|mail|e-?mail|size|content)\b[^.]{0,40}\b(?:too (?:big|large|long)|exceeds? [^.]{0,30}(?:size|limit|maximum))"
-        r"|too (?:big|large)\b|size limit|exceeds? [^.]{0,20}size",
+        r"|too (?:big|large)\b|message size exceed|size limit|exceeds? [^.]{0,20}size",
     ),
     (
         "rate_limited",
@@ -68,10 +68,10 @@ _PHRASES: Final[tuple[tuple[Said, str], ...]] = (
     ),
     (
         "invalid_recipient",
-        r"(?:user|mailbox|recipient|account|address|alias)\b[^.]{0,40}\b(?:unknown|not found|does ?n[o']t exist"
+        r"(?:user|mail ?box|recipient|rcpt|account|address|alias)\b[^.]{0,40}\b(?:unknown|not found|does ?n[o']t exist"
         r"|does not exist|not exist|unavailable|disabled|inactive|invalid|rejected: user)"
         r"|(?:unknown|no such|invalid|non-?existent) (?:[a-z]{1,12} )?(?:user|mailbox|recipient|address|account|person|domain)"
-        r"|no (?:such )?mailbox|(?:does ?n[o']t|does not) have an? [^;]{0,30}\baccount|unrouteable|domain not found|nullmx"
+        r"|no (?:such )?mail ?box|bad_recipient|(?:does ?n[o']t|does not) have an? [^;]{0,30}\baccount|unrouteable|domain not found|nullmx"
         r"|no smtp service|(?:mailbox|account|user) is (?:frozen|locked|suspended|deactivated)",
     ),
     ("content", r"smtputf8|attachment|header|mime|bare (?:lf|cr)|line too long|8bit"),

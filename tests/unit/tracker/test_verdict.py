@@ -78,7 +78,10 @@ def test_what_a_gateway_boasts_of_says_nothing_of_the_recipient() -> None:
         ("5.4.14", "554 5.4.14 Hop count exceeded - possible mail loop", "network"), ("5.4.1", "550 5.4.1 Recipient address rejected: Access denied", "policy"),
         ("5.7.1", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", "policy"), ("5.7.1", "550 5.7.1 go away", "policy"),
         ("5.7.1", "550 5.7.1 No mailbox found", "invalid_recipient"), ("5.0.0", "550 Mailbox is frozen", "invalid_recipient"),
-        ("5.7.1", "550 5.7.1 Blocked by SpamAssassin", "spam"), ("5.0.0", "554 rejected due to security policies", "policy"),
+        ("5.1.1", "550 5.1.1 rejected: listed at zen.spamhaus.org", "spam"), ("5.1.1", "550 5.1.1 relaying denied", "policy"),
+        ("4.4.1", "I'm not going to try again; this message has been in the queue too long.", "network"),
+        ("5.0.0", "554 Rcpt <a@x.example> does not exist", "invalid_recipient"), ("5.1.1", "550 RCPT TO:<a@x.example> max message size exceeded", "message_too_large"),
+        ("5.0.0", "[x.example]: Name or service not known", "network"), ("5.7.1", "550 5.7.1 Blocked by SpamAssassin", "spam"), ("5.0.0", "554 rejected due to security policies", "policy"),
         ("", "554 This user doesn't have a x.example account", "invalid_recipient"), ("4.7.1", "450 4.7.1 go away", "server_busy"),
     ],
 )  # fmt: skip
