@@ -114,7 +114,9 @@ def test_fields_in_the_words_of_a_stranger_suppress_nobody() -> None:
 
 
 def test_whoever_answers_about_itself_has_not_bounced() -> None:
-    assert _said(_prose("550 5.1.1 no such user", ANN)) == []
+    for line in ("550 5.1.1 no such user", f"<{ANN}>: 550 5.1.1 no such user"):
+        said = _said(_prose(line, ANN))
+        assert not [one for one in said if isinstance(one.event, signal.Bounced) or one.suppress]
 
 
 def test_what_a_receipt_gives_back_is_not_its_word() -> None:
