@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 from prometheus_client import Counter
 
-from services.tracker import mime, signals
+from services.tracker import arrival, mime, signals
 from services.tracker.addressing import Finder, Found, is_forged
 from services.tracker.evidence import Case, Said, Telling
 from services.tracker.signals import complaint, dsn, unsubscribe
@@ -78,11 +78,12 @@ class Inbound:
     ) -> Result:
         """Say what the message tells; all of it is in the log when this returns, and again changes nothing.
 
-        Without `keep_all`, what names no email of ours is not kept: in somebody's mailbox that is private mail.
+        It came `at`, or when its own trace says. Without `keep_all`, what names no email of ours is not kept: in
+        somebody's mailbox that is private mail.
 
         Raises: ContentUnavailable, BrokerUnavailable, Unconfirmed, postgres.UNAVAILABLE: then it has to come again.
         """
-        at = at or datetime.now(UTC)
+        now = datetime.now(UTC)
         is_large = len(raw) > LARGE
         message, telling = await asyncio.to_thread(read, raw) if is_large else read(raw)
         if len(message.all("received")) > MAX_HOPS:
@@ -93,12 +94,13 @@ class Inbound:
         found = self._found(message, telling, came_to)
         digest = hashlib.sha256(raw).hexdigest()
         place = await self._place(found, message, came_to)
-        key = f"{place[0] if place else UNMATCHED}/{at:%Y-%m-%d}/in-{digest[:32]}"
+        key = f"{place[0] if place else UNMATCHED}/{at or now:%Y-%m-%d}/in-{digest[:32]}"
         if keep_all or place:
             await self._store.put(key, raw)
         said: tuple[Said, ...] = ()
         if found is not None and place is not None:
-            case = Case(place[1], found.proof, at, key)
+            came_at = at or arrival.at(message, place[1].date, now)
+            case = Case(place[1], found.proof, came_at, key)
             said = tuple(await asyncio.to_thread(telling.said, case) if is_large else telling.said(case))
             for one in said:
                 await self._say(place[0], found.email_id, _identity(message), one)

@@ -1,6 +1,7 @@
 """Inbound mail from bytes to the log: what a signed handle proves is said once, and nothing else is said at all."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -173,6 +174,15 @@ async def test_what_our_handles_prove_is_said_once_however_often_it_comes(
     assert bool(await door.suppressions.find(item.workspace, ["ann@world.test"])) == (
         name in ("bounced", "complained")
     )
+
+
+async def test_what_a_server_or_a_file_kept_back_is_told_of_when_it_came(door: Door) -> None:
+    item = await door.sent("ann@world.test")
+    trace = "Received: by mx.test; Wed, 25 Nov 2026 10:00:01 +0100\n"
+    result = await door.takes(trace + DSN.format(**fields(item)))
+    assert [one.event.occurred_at for one in result.said] == [
+        datetime(2026, 11, 25, 9, 0, 1, 999_000, tzinfo=UTC)
+    ]
 
 
 @pytest.mark.parametrize("named", ["Message-ID: <r1@mx.test>\nDate: Mon, 30 Nov 2026 10:00:00 +0000\n", ""])
