@@ -38,7 +38,7 @@ class Witness:
         address = client_address(incoming.remote or "", forwarded, self._proxies)
         agent = headers.get("User-Agent", "")
         purpose = next((said for name in _PURPOSE if (said := headers.get(name))), "")
-        found = machine.by_request(agent, purpose) or machine.by_network(address, self._ranges.networks())
+        found = machine.by_request(agent, purpose) or self._ranges.reason(address)
         return Asker(
             found or "", shown_address(address, self._privacy) or "", shown_agent(agent, self._privacy) or ""
         )

@@ -1,12 +1,14 @@
 """How much is kept of who opened or clicked: all, the address without its last part, or nothing."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 Privacy: TypeAlias = Literal["full", "anonymised", "none"]
 _MAX_AGENT = 500
 
 
+@lru_cache(maxsize=4096)
 def shown_address(address: str, privacy: Privacy) -> str | None:
     """Return the address as it may be kept."""
     if privacy == "none" or not address:

@@ -10,6 +10,7 @@ from services.tracker import machine
 
 logger = structlog.get_logger(__name__)
 LOOK_EVERY: Final = 5.0
+MOST: Final = 10_000  # addresses that are remembered: who opens once opens and clicks again
 
 
 class Ranges:
@@ -20,15 +21,20 @@ class Ranges:
         self._path = path
         self._changed = _changed(path)
         self._networks = machine.networks(path)
+        self._told: dict[str, str | None] = {}
         self._looked_at = 0.0
 
-    def networks(self) -> machine.Networks:
-        """Return the networks as of some seconds ago."""
+    def reason(self, address: str) -> str | None:
+        """Return why the address is a machine's, by the file as of some seconds ago, or None."""
         now = asyncio.get_running_loop().time()
         if now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             self._look()
-        return self._networks
+        if address not in self._told:
+            if len(self._told) >= MOST:
+                self._told.clear()
+            self._told[address] = machine.by_network(address, self._networks)
+        return self._told[address]
 
     def _look(self) -> None:
         try:
@@ -36,6 +42,7 @@ class Ranges:
             if changed != self._changed:
                 self._changed = changed
                 self._networks = machine.networks(self._path)
+                self._told.clear()
                 logger.info("machine_networks_read", path=str(self._path))
         except (OSError, ValueError) as error:
             logger.error("machine_networks_unreadable", path=str(self._path), error=str(error))

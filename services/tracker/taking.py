@@ -60,6 +60,7 @@ class Taker:
 
     def start(self) -> None:
         """Begin with what the journal was left with; call once in a running loop."""
+        HELD.set_function(lambda: self._count)
         self._grown(0)
         self._running = asyncio.create_task(self._run(), name="taking")
 
@@ -133,7 +134,6 @@ class Taker:
 
     def _grown(self, more: int) -> None:
         self._count += more
-        HELD.set(self._count)
         if self._count >= MOST:
             self._journal.leaves = True
         elif not self._journal.has_left:

@@ -25,6 +25,7 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 6, in lower cas
 _PAIRS: Final = [first + second for first in _LETTERS for second in _LETTERS]
 _UUID: Final = 16
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 
 
 class Tokens:
@@ -160,7 +161,7 @@ def _decoded(token: str, alphabet: Alphabet) -> bytes | None:
     token = token if alphabet == "url" else token.lower()
     try:
         if alphabet == "url":
-            data = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
+            data = binascii.a2b_base64(token.encode().translate(_FROM_URL) + b"=" * (-len(token) % 4))
         else:
             data = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
     except (binascii.Error, ValueError):
