@@ -4,6 +4,8 @@ Exits 1 if one broke, and 2 if none did but some could not be checked: a run tha
 """
 
 import argparse
+import asyncio
+import signal
 import sys
 import time
 import traceback
@@ -21,6 +23,10 @@ async def main() -> int:
     parser.add_argument("names", nargs="*", help=f"some of: {', '.join(scenarios.ALL)}")
     parser.add_argument("--short", action="store_true", help="the short form, as in `make test`")
     options = parser.parse_args()
+    task = asyncio.current_task()
+    assert task is not None
+    # As on Ctrl-C: whatever was started is stopped first.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     size = SHORT if options.short else FULL
     broken = 0
     unchecked: list[str] = []
