@@ -14,7 +14,7 @@ _DAEMON: Final = re.compile(r"mailer[-_ ]?daemon|post[-_ ]?master|mail[-_ ]?daem
 REPORTER: Final = re.compile(
     _DAEMON.pattern
     + r"|mail delivery|mail ?system\b|mail administrator|system administrator|mail subsystem|undeliver"
-    r"|mail ?router|delivery (?:sub)?(?:service|system)|mail transport|internet mail|\bbounces?@|\bmmdf\b|microsoftexchange",
+    r"|courier mail server|mail ?router|delivery (?:sub)?(?:service|system)|mail transport|internet mail|\bbounces?@|\bmmdf\b|microsoftexchange",
     re.IGNORECASE,
 )
 _SUBJECT: Final = re.compile(
@@ -74,7 +74,7 @@ _DELAYED_SUBJECT: Final = re.compile(
 )
 # Says so whatever else is said of fatal errors.
 _STILL_TRYING: Final = re.compile(
-    r"do(?:es)? not need to (?:re)?-?send|warning (?:message )?only|will be retried for \d|only a temporary failure report",
+    r"do(?:es)? not need to (?:re)?-?send|warning (?:message )?only|will (?:be retried|retry) for \d|if (?:the )?delivery fails permanently|only a temporary failure report",
     re.IGNORECASE,
 )
 _GIVEN_UP: Final = re.compile(

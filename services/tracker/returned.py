@@ -14,9 +14,16 @@ from services.tracker import mime
 # More than any reporter writes; past it stands at most more of what came back.
 MAX_WORDS: Final = 96 * 1024
 _MAX_MARKS: Final = 100
+# Letters beside ASCII (RFC 6531): of alphabets, and of scripts that are written without spaces. The latter are
+# part of a name only where it is all theirs: beside a Latin one they are the sentence it stands in.
+_ALPHABETS: Final = "\xc0-\u1fff"
+_SPACELESS: Final = "\u2e80-\u2fff\u3040-\ufdff\U00020000-\U0003ffff"
+_LATIN_LOCAL: Final = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.{_ALPHABETS}-]{{1,64}}"
+_LATIN_LABEL: Final = rf"[A-Za-z0-9{_ALPHABETS}-]{{1,63}}"
+_SPACELESS_LABEL: Final = rf"[0-9{_SPACELESS}-]{{1,63}}"
 ADDRESS: Final = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{"
-    r"|}~.\x80-\U0010ffff-]{1,64}@[A-Za-z0-9\x80-\U0010ffff-]{1,63}(?:\.[A-Za-z0-9\x80-\U0010ffff-]{1,63}){0,8}"
+    rf"(?:{_LATIN_LOCAL}|[0-9._{_SPACELESS}-]{{1,64}})@"
+    rf"(?:{_LATIN_LABEL}(?:\.{_LATIN_LABEL}){{0,8}}|{_SPACELESS_LABEL}(?:\.(?:{_LATIN_LABEL}|{_SPACELESS_LABEL})){{1,8}})"
 )
 # "ann"@x.example is ann@x.example (RFC 5321 4.1.2).
 _QUOTED_LOCAL: Final = re.compile(r'"((?:[^"\\\s@]|\\[^\s@]){1,64})"@')

@@ -22,7 +22,7 @@ _REPLY: Final = re.compile(
 )
 # What names things but says nothing: addresses, hosts in brackets, links.
 _NAMES: Final = re.compile(
-    r"<[^<>\s]{1,320}>|https?://\S{1,2000}|[^\s<>@]{1,64}@[^\s<>@]{1,255}|\[[\d.:a-fA-F]{3,45}\]"
+    r"<[^<>\s]{1,320}>|https?://\S{1,2000}|[^\s<>@]{1,64}@[^\s<>@\u3000-\u303f\uff00-\uffef]{1,255}|\[[\d.:a-fA-F]{3,45}\]"
 )
 
 _HARD_CODES: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "4.4"})

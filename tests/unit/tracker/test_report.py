@@ -22,6 +22,7 @@ class TestWhoReports:
         "head",
         [
             "From: MAILER-DAEMON@mx.example\nSubject: failure notice\n", "From: postmaster@mx.example\nSubject: x\n", "From: Mail Delivery System <mds@mx.example>\nSubject: x\n",
+            "From: Courier mail server at mx <@>\nSubject: NOTICE: mail delivery status.\n",
             "From: post_master@mx.example\nSubject: Re: Order\nIn-Reply-To: <a@b>\n", "From: Microsoft Outlook <MicrosoftExchange329e@x.example>\nSubject: Order\n",
         ],
     )  # fmt: skip
@@ -170,12 +171,24 @@ class TestAboutWhom:
     def test_a_report_that_names_nobody_is_about_nobody(self) -> None:
         assert _findings("Your message could not be delivered.\n") == [("", "soft")]
 
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("收件人邮件地址（a@x.example）不存在，邮件无法送达。", "a@x.example"), ("无法投递到a@x.example：User not found", "a@x.example"), ("宛先a@x.exampleが見つかりません", "a@x.example"),
+            ("用户@x.example", "用户@x.example"), ("jörg@bücher.example", "jörg@bücher.example"), ("ann@例え.jp", "ann@例え.jp"), ("иван@почта.рф", "иван@почта.рф"),
+            ("«a@x.example»", "a@x.example"), ("“a@x.example”", "a@x.example"),
+        ],
+    )  # fmt: skip
+    def test_an_address_is_told_from_the_sentence_it_stands_in(self, text: str, found: str) -> None:
+        assert returned.addresses(text) == [found]
+
 
 class TestWhatItSays:
     @pytest.mark.parametrize(
         ("words", "action"),
         [
             ("could not be delivered", "failed"), ("has not yet been delivered. Delivery attempts will continue", "delayed"),
+            ("Gmail will retry for 45 more hours. You'll be notified if the delivery fails permanently.", "delayed"),
             ("WARNING MESSAGE ONLY. The following addresses had fatal errors", "delayed"), ("Message will be retried for 2 more day(s)", "delayed"),
             ("will try again? No: giving up after 5 days", "failed"), ("was successfully delivered to", "delivered"), ("a@x.example", ""),
             ("wurde noch nicht zugestellt, verzögert", "delayed"), ("n'a pas pu être remis", "failed"), ("доставка отложена", "delayed"), ("配信できませんでした", "failed"),
