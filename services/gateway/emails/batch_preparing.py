@@ -65,7 +65,10 @@ async def granted(
     accounts = await _accounts(services, workspace, checked)
     good: list[Granted] = []
     refused: dict[int, Refusals] = {}
+    pace = Pace()
     for one in checked:
+        if pace.is_over:
+            await pace.rest()
         wrong = one.refused
         if shared and one.item.shares_files:
             wrong = wrong._replace(invalid=(*shared, *wrong.invalid))
@@ -126,14 +129,17 @@ async def _recorded(
     now: datetime,
     traceparent: str | None,
 ) -> Ready:
-    ids = batch_verdicts.ids(batch.about.workspace, batch.key, [one.number for one in good])
+    workspace, numbers = batch.about.workspace, [one.number for one in good]
+    ids: dict[int, EmailId] = {}
     records: list[Record] = []
     pace = Pace()
-    for one, content in zip(good, kept, strict=True):
+    each_id = batch_verdicts.each_id(workspace, batch.key, numbers)
+    for one, content, email_id in zip(good, kept, each_id, strict=True):
         place = acceptance.Place(
             batch.batch_id, email.Batch(batch.size, one.number, () if records else rejected)
         )
-        about = Claim(batch.about.workspace, ids[one.number], batch.about.request_hash)
+        ids[one.number] = email_id
+        about = Claim(workspace, email_id, batch.about.request_hash)
         assert one.checked.made is not None
         event = submitting.accepted(services, about, one.checked.made, content, one.by, now, place)
         records.append(submitting.record_of(about, event, traceparent))
@@ -158,8 +164,11 @@ async def _stored(
     is_shared = any(one.checked.item.shares_files for one in good)
     shared = await attaching.store(services.content, workspace, files) if is_shared else ()
     kept: list[acceptance.Kept] = []
+    pace = Pace()
     try:
         for one in good:
+            if pace.is_over:
+                await pace.rest()
             made = one.checked.made
             own = (
                 await attaching.store(services.content, workspace, made.attachments)

@@ -4,7 +4,7 @@ An atomic batch is refused with every item's problems at once; a partial one has
 it remembers them in words short enough to travel with an email.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -91,12 +91,16 @@ def ids(workspace: WorkspaceId, key: str | None, indexes: Sequence[int]) -> dict
     The first of them has the id that the key names by itself, so that the log's guard keeps every two requests
     under one key apart, whatever they are.
     """
-    if key is None:
-        return {index: identifiers.fresh() for index in indexes}
-    return {
-        index: identifiers.keyed(workspace, key, "" if number == 0 else str(index))
-        for number, index in enumerate(indexes)
-    }
+    return dict(zip(indexes, each_id(workspace, key, indexes), strict=True))
+
+
+def each_id(workspace: WorkspaceId, key: str | None, indexes: Sequence[int]) -> Iterator[EmailId]:
+    """Yield the ids of `ids` one by one, in order."""
+    for number, index in enumerate(indexes):
+        if key is None:
+            yield identifiers.fresh()
+        else:
+            yield identifiers.keyed(workspace, key, "" if number == 0 else str(index))
 
 
 def refusal(refused: Iterable[Refusals]) -> ApiError | None:
