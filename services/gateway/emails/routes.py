@@ -98,7 +98,8 @@ ROUTES = (
         permission="email.history",
         summary="List emails",
         description="Newest first. `cursor` pages stably through any depth; `to` and `from` find a whole address "
-        "exactly and part of one anywhere in it; `*_after` is inclusive, `*_before` is not.",
+        "exactly and part of one anywhere in it; `*_after` is inclusive, `*_before` is not. Parts, `subject` and `q` are "
+        "looked for row by row: among millions, name a time, too.",
         handler=handlers.list_,
         query=listing.Query,
         data=list[presentation.Shown],

@@ -30,7 +30,8 @@ ROUTES: Final = (
         path="/suppressions",
         permission=_READ,
         summary="List suppressions",
-        description="Newest first; `projected_at` says up to which moment the list is complete.",
+        description="Newest first; `projected_at` says up to which moment the list is complete. `email` is a whole "
+        "address, or a part of one; `q` is looked for in details, too. Three letters or more are found at once.",
         handler=handlers.list_,
         query=fields.Query,
         data=list[fields.Suppression],

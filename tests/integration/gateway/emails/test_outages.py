@@ -84,6 +84,14 @@ async def test_a_postgres_that_hangs_holds_up_nobody_for_long(
     assert took < 2
 
 
+async def test_a_list_that_takes_too_long_says_what_to_do(door: Door, behind: Behind) -> None:
+    async with behind.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE projector.emails")
+        answer = await door.list_("subject=x")
+    assert (answer.status, answer.error["code"]) == (503, "UNAVAILABLE")
+    assert "created_after" in answer.error["message"]
+
+
 async def test_without_the_broker_mail_is_refused_in_time_and_rows_are_shown(
     door: Door, behind: Behind, own_nats: servers.NatsServer
 ) -> None:
