@@ -25,6 +25,7 @@ from tests.controls.world import World
 SENDERS = 8
 # A dispatcher's slow transmission ends, and what it has to tell finds no answer.
 LONG_ENOUGH = 12.0
+REBUILDING = 1024  # MB
 LARGE = 200_000  # characters no compression makes small enough for the log
 
 
@@ -113,6 +114,7 @@ class Full:
     async def verdicts(self, took: float) -> list[Verdict]:
         """What must hold after every full disk."""
         statuses = await self.ledger.settled(within=90)
+        await asyncio.to_thread(self.disk.grow, REBUILDING)  # which has the history twice for a while
         return [
             Verdict("accepts again within 15 s without anybody's help", took <= 15, f"after {took:.1f} s"),
             await self.ledger.every_202_is_kept(),

@@ -49,6 +49,10 @@ class SmallDisk:
         """Give back what `fill` took."""
         self._ballast.unlink(missing_ok=True)
 
+    def grow(self, megabytes: int) -> None:
+        """Have that much room in all."""
+        subprocess.run(["mount", "-o", f"remount,size={megabytes}m", self.path], check=True)
+
     def remove(self) -> None:
         """Unmount it, and what was in it is gone."""
         subprocess.run(["umount", "-l", self.path], check=False, capture_output=True)
