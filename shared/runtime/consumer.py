@@ -17,14 +17,13 @@ from faststream.nats import JStream, NatsBroker
 from nats.aio.msg import Msg
 
 from shared.events import record
+from shared.runtime import heartbeats, metrics, topology
 from shared.runtime import log as log_
-from shared.runtime import metrics, topology
 from shared.runtime.delivery import ACK, Delivery
 from shared.runtime.publisher import Publisher
 
 logger = structlog.get_logger(__name__)
 TERM: Final = b"+TERM"
-IN_PROGRESS: Final = b"+WPI"
 # What is given back while stopping comes again after this many seconds: at once it would come to us again, or
 # into the void as we unsubscribe, and then only after `ack_wait`.
 LEAVING: Final = 0.5
@@ -226,16 +225,8 @@ class Consumer:
             await asyncio.sleep(topology.HEARTBEAT / 2)
             now = loop.time()
             due = [d for d in self._held.values() if now - d.alive_at >= topology.HEARTBEAT - 0.5]
-            for start in range(0, len(due), 256):
-                await asyncio.gather(*(self._keep_alive(d) for d in due[start : start + 256]))
-
-    async def _keep_alive(self, delivery: Delivery) -> None:
-        asked = asyncio.get_running_loop().time()
-        try:
-            await self._log.client.request(delivery.reply, IN_PROGRESS, timeout=2)
-            delivery.answered(asked)
-        except (nats.errors.Error, TimeoutError, OSError) as error:
-            logger.debug("heartbeat_unanswered", email_id=delivery.record.email_id, error=repr(error))
+            if due:
+                await heartbeats.keep_alive(self._log, due)
 
 
 def _answer(reply: str, verb: bytes) -> bytes:

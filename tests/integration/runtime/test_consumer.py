@@ -163,6 +163,23 @@ async def test_a_gap_in_the_heartbeats_is_not_forgotten_until_a_new_claim(url: s
         assert not delivery.is_held_safely(now)
 
 
+async def test_however_many_are_in_hand_each_is_kept_alive_and_none_else(url: str) -> None:
+    held: list[Delivery] = []
+
+    async def handle(batch: list[Delivery]) -> None:
+        held.extend(batch)
+
+    async with consuming(url, handle), runtime.open_log(url) as (_, publisher):
+        await asyncio.gather(*(publisher.append(a_request(), guard=0) for _ in range(200)))
+        await eventually(lambda: len(held) == 200)
+        now = asyncio.get_running_loop().time()
+        held[0].reply = held[0].reply.replace("dispatcher", "nobody")  # which no broker answers for
+        for delivery in held:
+            delivery.alive_at = now - topology.HEARTBEAT + 0.5
+        await eventually(lambda: all(delivery.alive_at >= now for delivery in held[1:]), within=10)
+        assert held[0].alive_at < now
+
+
 async def test_an_acked_record_does_not_come_again_after_a_restart_of_the_consumer(url: str) -> None:
     first: list[str] = []
     second: list[str] = []
