@@ -25,7 +25,8 @@ PER_SECOND = 50
 CONNECTIONS = 50
 FILE = 4 * 1024 * 1024
 LARGE_EVERY = 25
-HELD = CONNECTIONS * (lanes.QUEUE_PER_CONNECTION + 1)
+# What a dispatcher holds unasked, and what the scheduler releases beside: twice the connections.
+HELD = CONNECTIONS * (lanes.QUEUE_PER_CONNECTION + 2)
 READERS = ("dispatcher", "scheduler", "projector")
 # Beside the ratio, for the short form: nobody's mail may wait for another account's relay.
 NEVER_ABOVE = 2.0
@@ -136,7 +137,7 @@ async def _pile_up(world: World, account: str, count: int) -> list[str]:
             infos = [await log.client.jetstream().consumer_info("EMAILS", name) for name in READERS]
             behind = sum(info.num_pending or 0 for info in infos)
             held, *working = [info.num_ack_pending or 0 for info in infos]
-            return behind == 0 and held < HELD and sum(working) == 0
+            return behind == 0 and held <= HELD and sum(working) == 0
 
         await eventually(quiet, within=60 + count / 500, every=0.2)
     return ids
