@@ -21,10 +21,9 @@ from tests.controls.world import Sink, World
 Measure = Callable[[], Awaitable[list[Row]]]
 
 
-async def _sending(names: set[str], count: int) -> list[Row]:
+async def _sending(names: set[str], count: int, rows: list[Row]) -> None:
     """Run the rows that need a whole world, in one world."""
     world, sink = World(), Sink()
-    rows: list[Row] = []
     try:
         await asyncio.to_thread(world.start)
         account = await asyncio.to_thread(partial(world.account, sink.port, limits={"connections": 20}))
@@ -48,7 +47,6 @@ async def _sending(names: set[str], count: int) -> list[Row]:
     finally:
         await asyncio.to_thread(world.stop)
         sink.stop()
-    return rows
 
 
 def _start() -> Row:
@@ -79,16 +77,18 @@ async def main() -> None:
     names = set(options.rows or (*WORLD_ROWS, "start", *PART_ROWS))
     scale = 10 if options.quick else 1
     rows: list[Row] = []
-    if names & set(WORLD_ROWS):
-        rows += await _sending(names, 20_000 // scale)
-    if "start" in names:
-        rows.append(await asyncio.to_thread(_start))
-    for name, measure in PART_ROWS.items():
-        if name in names:
-            rows += await measure(scale)
-    print(f"{platform.machine()}, Python {platform.python_version()}, everything on one machine\n")
-    print(table(rows))
-    write(rows, options.json)
+    try:
+        if names & set(WORLD_ROWS):
+            await _sending(names, 20_000 // scale, rows)
+        if "start" in names:
+            rows.append(await asyncio.to_thread(_start))
+        for name, measure in PART_ROWS.items():
+            if name in names:
+                rows += await measure(scale)
+    finally:  # what was measured before a row failed is not lost with it
+        print(f"{platform.machine()}, Python {platform.python_version()}, everything on one machine\n")
+        print(table(rows))
+        write(rows, options.json)
 
 
 if __name__ == "__main__":

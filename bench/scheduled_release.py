@@ -2,8 +2,8 @@
 
 The table is filled by COPY. A burst that is due at one moment shows the rate; mail that is due at
 2,000/s shows the lateness, from its time to the broker's confirmation on disk; the rest waits for
-tomorrow. Accounts have the credit that needs no outcomes, unless `--answer` lets a second process answer each
-release with `sent`, as dispatchers would.
+tomorrow. A second process answers each release with `sent`, as dispatchers would: no more is released than they
+have in hand.
 """
 
 import argparse
@@ -115,7 +115,7 @@ async def _end(process: asyncio.subprocess.Process | None) -> None:
         await process.wait()
 
 
-async def measure(waiting: int, burst: int, accounts: int, answer: bool) -> dict[str, float]:
+async def measure(waiting: int, burst: int, accounts: int) -> dict[str, float]:
     """Run one scheduler on servers of its own and return the figures."""
     home = servers.own_directory()
     broker, postgres = servers.NatsServer(home), servers.PostgresServer(home, durable=True)
@@ -132,10 +132,9 @@ async def measure(waiting: int, burst: int, accounts: int, answer: bool) -> dict
         await fill(postgres.url, rows(max(0, waiting - burst - punctual), tomorrow, 1000, accounts))
         process = scheduling.SchedulerProcess(home, broker.url, postgres.url)
         await asyncio.to_thread(process.start)
-        if answer:
-            answering = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bench.scheduled_release", "--answering", broker.url
-            )
+        answering = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bench.scheduled_release", "--answering", broker.url
+        )
         watch = Watch(process.pid)
         first = await _fill_due(postgres.url, burst, 0, accounts)
         await _until(client, burst, watch)
@@ -210,7 +209,7 @@ async def _until(client: Any, count: int, watch: Watch) -> None:
 
 
 async def _released(client: Any) -> int:
-    # Subjects are counted by the broker: outcomes of `--answer` are no releases.
+    # Subjects are counted by the broker: the outcomes are no releases.
     info = await client.request(
         f"$JS.API.CONSUMER.CREATE.{topology.LOG}",
         json.dumps(
@@ -241,14 +240,13 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, default=200_000)
     parser.add_argument("--burst", type=int, default=50_000, help="how many of them are due at one moment")
     parser.add_argument("--accounts", type=int, default=128)
-    parser.add_argument("--answer", action="store_true", help="let outcomes come back from a second process")
     parser.add_argument("--answering", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one line of JSON only")
     options = parser.parse_args()
     if options.answering:
         uvloop.run(answer_for_ever(options.answering))
         return
-    found = uvloop.run(measure(options.waiting, options.burst, options.accounts, options.answer))
+    found = uvloop.run(measure(options.waiting, options.burst, options.accounts))
     if options.json:
         print(json.dumps(found))
         return
