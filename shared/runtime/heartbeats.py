@@ -26,6 +26,8 @@ async def keep_alive(log: Log, deliveries: Sequence[Delivery]) -> None:
 
     Never raises: what is not answered counts as not held from its last answer on.
     """
+    if not log.client.is_connected:
+        return  # the client would keep in memory what is written now, for as long as the broker is away
     asked = asyncio.get_running_loop().time()
     waiting: set[str] = set()
     all_answered = asyncio.Event()
@@ -47,10 +49,11 @@ async def keep_alive(log: Log, deliveries: Sequence[Delivery]) -> None:
 
     asks = [ask(delivery) for delivery in deliveries]
     try:
+        for start in range(0, len(asks), SLICE):
+            await log.write(b"".join(asks[start : start + SLICE]))
+            await asyncio.sleep(0)
+        # Not around the writes: nats-py swallows a cancellation there, and the wait would have no end.
         async with asyncio.timeout(WITHIN):
-            for start in range(0, len(asks), SLICE):
-                await log.write(b"".join(asks[start : start + SLICE]))
-                await asyncio.sleep(0)
             await all_answered.wait()
     except (nats.errors.Error, TimeoutError, OSError) as error:
         logger.debug("heartbeats_unanswered", records=len(waiting), error=repr(error))

@@ -10,10 +10,10 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
 from shared.events import record
-from shared.runtime import consumer, topology
+from shared.runtime import consumer, heartbeats, topology
 from shared.runtime.consumer import Consumer
 from shared.runtime.delivery import Delivery
-from tests.controls import runtime
+from tests.controls import runtime, servers
 from tests.controls.emails import a_request
 from tests.controls.eventually import eventually
 
@@ -178,6 +178,22 @@ async def test_however_many_are_in_hand_each_is_kept_alive_and_none_else(url: st
             delivery.alive_at = now - topology.HEARTBEAT + 0.5
         await eventually(lambda: all(delivery.alive_at >= now for delivery in held[1:]), within=10)
         assert held[0].alive_at < now
+
+
+async def test_without_a_broker_no_heartbeat_is_written_ahead(own_nats: servers.NatsServer) -> None:
+    """What is in hand asks every few seconds, and an outage may take hours."""
+    await runtime.bootstrap(own_nats.url)
+
+    async def nothing(batch: list[Delivery]) -> None:
+        pass
+
+    async with runtime.open_log(own_nats.url) as (log, _):
+        holder = Consumer(log, consumer.make_broker(own_nats.url, "test"), topology.DISPATCHER, nothing)
+        held = [Delivery(holder, a_request(), f"$JS.ACK.{number}", 1, 0.0) for number in range(200)]
+        own_nats.kill()
+        await eventually(lambda: not log.client.is_connected)
+        await heartbeats.keep_alive(log, held)
+        assert log.client.pending_data_size == 0
 
 
 async def test_an_acked_record_does_not_come_again_after_a_restart_of_the_consumer(url: str) -> None:
