@@ -1,7 +1,7 @@
 """The sessions of one account in one dispatcher: as many as its lease allows, reused newest first.
 
-A single send gets the next free place before bulk, then whoever waits longest. A session that saw anything odd, that is worn, or whose
-account has changed since, is closed when it comes back and never reused.
+A single send gets the next free place before bulk, then whoever waits longest. A session that saw anything odd,
+that is worn, or whose account has changed since, is closed when it comes back and never reused.
 """
 
 import asyncio

@@ -68,9 +68,8 @@ async def end(*tasks: asyncio.Task[None]) -> None:
             task.cancel()
         try:
             _, pending = await asyncio.wait(pending, timeout=0.5)
-        except (
-            asyncio.CancelledError
-        ):  # whoever ends these is ended, too: once more, for the first may be lost
+        except asyncio.CancelledError:
+            # Whoever ends these is ended, too: once more, for the first may be lost.
             for task in pending:
                 task.cancel()
             raise
