@@ -38,6 +38,20 @@ async def test_credit_is_counted_after_the_lock_not_before_it(database_url: str)
         assert standing.outstanding == 1
 
 
+async def test_what_others_have_out_is_counted_beside_what_is_the_account_s_own(database_url: str) -> None:
+    async with scheduling.table(database_url) as table:
+        await table.add_lanes([LANE, OTHER])
+        for sequence, account in enumerate((ACCOUNT, "other", "other"), start=1):
+            item = a_request(release="turn", account_id=account)
+            await scheduling.put(table, item._replace(sequence=sequence))
+            await scheduling.put(table, scheduling.a_release(item)._replace(sequence=10 + sequence))
+        await scheduling.put(table, a_request(release="turn", account_id="other")._replace(sequence=20))
+        async with table.transaction() as tx:
+            standings = await tx.lock_lanes([LANE, OTHER])
+        assert (standings[LANE].outstanding, standings[LANE].elsewhere) == (1, 2)
+        assert (standings[OTHER].outstanding, standings[OTHER].elsewhere) == (2, 1)
+
+
 async def test_rows_copied_in_bulk_are_found_due(database_url: str) -> None:
     items = [a_request(release="turn")._replace(sequence=number) for number in range(1, 50)]
     async with scheduling.table(database_url) as table:
