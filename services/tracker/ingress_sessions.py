@@ -6,7 +6,7 @@ each recipient (RFC 2033 4.2).
 
 import asyncio
 import re
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, syntax
@@ -50,9 +50,7 @@ class Session(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or say that there is no room."""
         if len(self._doorway.inside) >= self._doorway.at_most:
-            assert isinstance(transport, asyncio.WriteTransport)
-            transport.write(_MANY)
-            transport.close()
+            _hang_up(transport, _MANY)
             return
         self._doorway.inside.add(self)
         super().connection_made(transport)
@@ -68,11 +66,14 @@ class Session(SMTP):
         if self._reading:
             self._held += len(data)
             self._doorway.held += len(data)
-            if self._doorway.held > self._doorway.room and isinstance(self.transport, asyncio.WriteTransport):
-                self.transport.write(_FULL)
-                self.transport.close()
+            if self._doorway.held > self._doorway.room and self.transport is not None:
+                _hang_up(self.transport, _FULL)
                 return
         super().data_received(data)
+
+    def _timeout_cb(self) -> None:
+        """End the session; merely closed, it would stay for as long as nobody reads its answers."""
+        cast(asyncio.WriteTransport, self.transport).abort()
 
     @syntax("DATA")
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
@@ -120,6 +121,12 @@ class Session(SMTP):
                 is_too_much = True
                 del data[: -len(_END)]
         return None if is_too_much else bytes(data[:-3]).replace(b"\r\n.", b"\r\n")[2:]
+
+
+def _hang_up(transport: asyncio.BaseTransport, why: bytes) -> None:
+    # Not asked for its class: uvloop's transports are of none of asyncio's.
+    cast(asyncio.WriteTransport, transport).write(why)
+    transport.close()
 
 
 class LmtpSession(Session, LMTP):

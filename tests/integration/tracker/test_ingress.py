@@ -201,6 +201,39 @@ async def test_a_path_is_read_as_the_library_reads_it(path: str) -> None:
     assert session._getaddr(path) == SMTP._getaddr(session, path)
 
 
+class Deaf(asyncio.Transport):
+    """The way to somebody who reads nothing: what is written stays, and to close it takes for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep it."""
+
+    def is_closing(self) -> bool:
+        """Only when it has ended."""
+        return self.ended.is_set()
+
+    def close(self) -> None:
+        """Wait until all is read."""
+
+    def abort(self) -> None:
+        """End it."""
+        self.ended.set()
+
+
+async def test_a_session_whose_client_reads_no_answers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingress_sessions, "WITHIN", 0.05)
+    loop, doorway, way = asyncio.get_running_loop(), Doorway(), Deaf()
+    session = ingress_sessions.Session(doorway, object(), loop=loop)
+    session.connection_made(way)
+    async with asyncio.timeout(10):
+        await way.ended.wait()
+    session.connection_lost(None)
+    assert not doorway.inside
+
+
 async def test_a_session_that_says_nothing_ends(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ingress_sessions.WITHIN <= 60
     monkeypatch.setattr(ingress_sessions, "WITHIN", 0.2)
