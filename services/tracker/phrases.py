@@ -82,8 +82,8 @@ NO_SUCH_USER: Final = re.compile(
     |\u30e1\u30fc\u30eb[ ]?\u30a2\u30c9\u30ec\u30b9\u304c(?:\u898b\u3064\u304b\u308a\u307e\u305b\u3093|\u5b58\u5728\u3057\u307e\u305b\u3093)
     |\u627e\u4e0d\u5230[^\u3002\n]{0,10}(?:\u7535\u5b50\u90ae\u4ef6|\u96fb\u5b50\u90f5\u4ef6)\u5730\u5740
     |\uba54\uc77c[ ]?\uc8fc\uc18c\ub97c\ \ucc3e\uc744\ \uc218\ \uc5c6
-    |\uc874\uc7ac\ud558\uc9c0\ \uc54a|(?:\uc218\uc2e0\uc790
-        |\uc0ac\uc6a9\uc790)[^.\n]{0,20}(?:\uc5c6|\ucc3e\uc744\ \uc218)
+    |\uc874\uc7ac\ud558\uc9c0\ \uc54a|\uc5c6\ub294\ (?:\uc218\uc2e0\uc790|\uc0ac\uc6a9\uc790)
+    |(?:\uc218\uc2e0\uc790|\uc0ac\uc6a9\uc790)(?:[ ]?(?:\uacc4\uc815|\uc8fc\uc18c))?(?:\ub97c|\uc744|\uac00|\uc774|\ub294|\uc740)?[ ]?(?:\uc5c6|\ucc3e\uc744\ \uc218)
     """,
     re.VERBOSE,
 )
@@ -123,7 +123,7 @@ SOMETHING_ELSE: Final = re.compile(
         |verif(?:y|ication)\ (?:sender|failed)|from\ address|return\ path|mail\ from|reverse-?path|envelope\ from
     |authenticat|certificate|\btls\b|starttls|helo|ehlo|syntax\ error
     |\byour\ (?:\w{1,12}\ )?(?:server|host|hostname|ip|domain|isp|network|provider|client)\b
-        |(?:(?<!\bor\ )\bip|source|client|remote|sending|connecting|helo)\ address|(?:you\ are|sender\ is)\ not\b
+        |(?:(?<!exchanger\ or\ )\bip|source|client|remote|sending|connecting|helo)\ address|(?:you\ are|sender\ is)\ not\b
         |recipient'?s?\ (?:address\ book|contacts?|safe|allow|white)|white\ ?-?list|allow\ ?-?list|(?:sender|callout|callback)\ verif
     |(?:bad|invalid|missing|malformed|duplicate|no|illegal|required|many)\ (?:\w{1,20}\ )?headers?\b
         |\bheaders?\ (?:field|line|syntax|missing|error|is|are|too|contains?|check)
@@ -171,7 +171,7 @@ POLITE: Final = re.compile(
     r"|this (?:e-?mail|message|communication)[^.]{0,60}\b(?:confidential|privileged)[^~]{0,600}"
     r"|invalid address, error_code\b"
     r"|\b(?:has been|was) (?:\w{1,12} )?(?:scanned|checked|swept) (?:for|by|using|with)\b"
-    r"(?![^~]{0,300}(?:reject|block|refus|den[iy]|detect|found|infect))[^.~]{0,200}"
+    r"(?![^~]{0,300}(?:reject|block|refus|den[iy]|detect|found|infect|classif|identif|consider|quarantin|junk|as spam))[^.~]{0,200}"
 )
 FULL: Final = re.compile(
     r"quota|disk space|mail ?(?:box|folder) (?:is )?full|full mail ?box"

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from services.tracker import phrases
-from shared.mail import reply_text, rfc3463
+from shared.mail import nonexistence, reply_text, rfc3463
 
 Class = Literal["delivered", "relayed", "expanded", "delayed", "hard", "soft", "unknown"]
 MAX_TEXT: Final = 4000
@@ -24,6 +24,8 @@ _REPLY: Final = re.compile(
 _NAMES: Final = re.compile(
     r"<[^<>\s]{1,320}>|https?://\S{1,2000}|[^\s<>@]{1,64}@[^\s<>@\u3000-\u303f\uff00-\uffef]{1,255}|\[[\d.:a-fA-F]{3,45}\]"
 )
+
+_STOPS: Final = ".;\u3002"
 
 _HARD_CODES: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "4.4"})
 # Codes that say nothing of their own, so that plain words may; 5.2 is a mailbox that is there, 5.7 a policy. Exchange
@@ -130,7 +132,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         return False
     if code is not None and not _VAGUE_CODES.fullmatch(code):
         return False
-    return bool(phrases.NO_SUCH_USER.search(said)) or _says_no_such_host(said)
+    return _says_nobody_has_it(said) or _says_no_such_host(said)
 
 
 def _gainsaid(code: str | None, words: str, dialogue: str) -> bool:
@@ -141,6 +143,20 @@ def _gainsaid(code: str | None, words: str, dialogue: str) -> bool:
     if (code or "")[2:] in _HARD_CODES:
         return False
     return bool(phrases.AT_DATA.search(session) or phrases.ASLEEP.search(session))
+
+
+def _says_nobody_has_it(said: str) -> bool:
+    """Say whether a sentence tells of an address that nobody has, and not of the sender's."""
+    return any(
+        not nonexistence.SENDER.search(_sentence(said, found))
+        for found in phrases.NO_SUCH_USER.finditer(said)
+    )
+
+
+def _sentence(text: str, found: re.Match[str]) -> str:
+    begin = max(text.rfind(stop, 0, found.start()) for stop in _STOPS) + 1
+    ends = [at for stop in _STOPS if (at := text.find(stop, found.end())) >= 0]
+    return text[begin : min(ends, default=len(text))]
 
 
 def _says_no_such_host(said: str) -> bool:

@@ -64,6 +64,27 @@ def test_what_speaks_of_the_sender_or_of_the_message_is_soft(diagnostic: str) ->
     assert verdict.judge("failed", "", diagnostic).kind == "soft"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Die Absenderadresse existiert nicht", "l'adresse de l'expéditeur est inconnue", "la dirección del remitente no existe", "indirizzo del mittente inesistente",
+        "No se encontró la dirección de correo del remitente", "adres nadawcy nie istnieje", "адрес отправителя не существует", "adres van de afzender onbekend",
+        "发件人地址不存在", "差出人のメールアドレスが存在しません", "보낸 사람의 메일 주소를 찾을 수 없습니다", "avsenderadressen er ukjent", "gönderen adresi bulunamadı",
+        "다음 수신자에게 메시지를 배달할 수 없습니다", "The domain or IP address couldn't be found", "It was scanned by MailGate and classified as spam. No such user here",
+    ],
+)  # fmt: skip
+def test_what_is_said_of_the_sender_or_of_a_message_in_any_language_is_soft(words: str) -> None:
+    assert verdict.judge("failed", "5.0.0", "", f"550 {words}").kind == "soft"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Diesen Empfänger gibt es nicht: Benutzer unbekannt. Der Absender wurde benachrichtigt", "수신자를 찾을 수 없습니다", "사용자 계정이 없습니다", "없는 사용자입니다"],
+)  # fmt: skip
+def test_what_is_said_of_the_recipient_is_hard_whatever_the_next_sentence_says(words: str) -> None:
+    assert verdict.judge("failed", "5.0.0", "", f"550 {words}").kind == "hard"
+
+
 def test_what_a_gateway_boasts_of_says_nothing_of_the_recipient() -> None:
     words = "Delivery failed.\n\nThis e-mail has come from the internet and has been scanned for all viruses by MailGate."
     said = verdict.judge("failed", "5.1.1", words)
