@@ -14,6 +14,8 @@ MAX_TEXT: Final = 4000
 _FORWARDED: Final = re.compile(
     r"generated from|expanded from|\bforward(?:ed|ing)\b|\balias(?:ed)? (?:to|of|for)\b", re.IGNORECASE
 )
+# qmail-remote's words for the answer to RCPT: it heard that itself, where others tell what a further server said.
+_FIRST_HAND: Final = re.compile(r"does not like recipient\.\s{1,4}Remote host said:", re.IGNORECASE)
 _ASKED: Final = re.compile(r"RCPT[ \t]+TO:[ \t]*<?([^<>\s]{3,320})", re.IGNORECASE)
 _ANSWERED: Final = re.compile(r"<([^<>\s@]{1,64}@[^<>\s@]{1,255})>")
 _ARRIVED: Final = frozenset({"delivered", "relayed", "expanded"})
@@ -29,7 +31,7 @@ class Doubts:
 
     def of_words(self, recipient: str, diagnostic: str) -> bool:
         """Say whether the words tell of another address than this one, or the reason is another."""
-        said = returned.unquoted(diagnostic[:MAX_TEXT])
+        said = _FIRST_HAND.sub(" ", returned.unquoted(diagnostic[:MAX_TEXT]))
         if self._is_forwarded or _FORWARDED.search(said) or nonexistence.speaks_of_something_else(said):
             return True
         named = {one.lower() for one in (*_ASKED.findall(said), *_ANSWERED.findall(said)) if "@" in one}

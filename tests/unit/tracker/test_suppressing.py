@@ -15,6 +15,9 @@ AT: Final = datetime(2026, 3, 3, 9, tzinfo=UTC)
 ANN: Final = "ann@x.example"
 GONE: Final = "550 5.1.1 user unknown"
 DAEMON: Final = "MAILER-DAEMON@mx.example"
+QMAIL: Final = (
+    f"<{ANN}>:\n192.0.2.8 does not like recipient.\nRemote host said: {{}}\nGiving up on 192.0.2.8."
+)
 
 
 def _said(raw: str, *to: str) -> list[Said]:
@@ -54,6 +57,7 @@ def _suppressed(raw: str, *to: str) -> list[str]:
         _dsn(), _dsn(_group('"ann"@x.example')), _dsn(_group(original=ANN)), _dsn(_group(more=f"X-Actual-Recipient: rfc822; {ANN}\n")),
         _dsn(_group(diagnostic="550 5.1.1 <ann@x.example>: Recipient address rejected: User unknown")),
         _dsn(words=">>> RCPT To:<ann@x.example>\n<<< 550 5.1.1 user unknown"), _prose("<ann@x.example>: 550 5.1.1 no such user"),
+        _prose(QMAIL.format("550 5.1.1 no such user")), _prose(QMAIL.format("550 no such user")),
     ],
 )  # fmt: skip
 def test_whom_a_mail_system_names_and_says_nobody_has_is_suppressed(raw: str) -> None:
@@ -78,6 +82,9 @@ def test_whom_a_mail_system_names_and_says_nobody_has_is_suppressed(raw: str) ->
         pytest.param(_dsn(_group(diagnostic="550 5.1.1 user unknown: LDAP lookup failed")), id="a fault"),
         pytest.param(_prose("550 5.1.1 no such user", end=f"\n--- Original message ---\nTo: {ANN}\n"), id="filled in"),
         pytest.param(_prose("550 5.1.1 no such user"), id="names nobody"),
+        pytest.param(_prose(QMAIL.format("550 5.1.1 host mx2 said: 550 5.1.1 no such user")), id="heard of another host"),
+        pytest.param(_prose(QMAIL.format("550 5.1.1 user unknown, or your IP is blocklisted")), id="a block told to qmail"),
+        pytest.param(_prose(QMAIL.format("550 5.1.1 no such user").replace("does not like recipient", "but sender was rejected")), id="the sender"),
     ],
 )  # fmt: skip
 def test_one_thing_that_speaks_against_it_suppresses_nobody(raw: str) -> None:
