@@ -7,7 +7,6 @@ import asyncpg
 import msgspec
 
 from shared.events import fold
-from shared.events.email import Email
 from shared.runtime import postgres
 
 SQL: Final = postgres.statements(Path(__file__).with_name("archive.sql"))
@@ -25,8 +24,3 @@ class Archive:
         """Return what is known of the email, or None. Raises: one of postgres.UNAVAILABLE."""
         found = await self._pool.fetchval(SQL["find_state"], workspace, email_id, timeout=WITHIN)
         return None if found is None else _decode(found)
-
-    async def email(self, workspace: str, email_id: str) -> Email | None:
-        """Return the email as it was accepted, or None. Raises: one of postgres.UNAVAILABLE."""
-        state = await self.state(workspace, email_id)
-        return None if state is None else state.email

@@ -14,7 +14,7 @@ _REST: Final = timedelta(milliseconds=999)
 def at(message: mime.Part, earliest: datetime, now: datetime) -> datetime:
     """Return when the last server took it, by the topmost Received field; by Date where no server left a trace.
 
-    Now where neither can be true: nothing comes back before `earliest`, when the email was there, or from the future.
+    Now where neither can be true: nothing comes back before `earliest`, when the email left, or from the future.
     """
     traces = message.all(
         "received"

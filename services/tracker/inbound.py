@@ -51,11 +51,19 @@ class Result(NamedTuple):
     raw_key: str
 
 
+class Place(NamedTuple):
+    """Where what is told belongs: the email, and when it left, as far as that is known; else the time it bears."""
+
+    workspace: str
+    email: Email
+    left_at: datetime
+
+
 class Archive(Protocol):
     """Where an email is found that the log has let go of."""
 
-    async def email(self, workspace: str, email_id: str) -> Email | None:
-        """Return the email, or None. Raises: one of postgres.UNAVAILABLE."""
+    async def state(self, workspace: str, email_id: str) -> fold.State | None:
+        """Return what is known of the email, or None. Raises: one of postgres.UNAVAILABLE."""
 
 
 class Inbound:
@@ -94,16 +102,16 @@ class Inbound:
         found = self._found(message, telling, came_to)
         digest = hashlib.sha256(raw).hexdigest()
         place = await self._place(found, message, came_to)
-        key = f"{place[0] if place else UNMATCHED}/{at or now:%Y-%m-%d}/in-{digest[:32]}"
+        key = f"{place.workspace if place else UNMATCHED}/{at or now:%Y-%m-%d}/in-{digest[:32]}"
         if keep_all or place:
             await self._store.put(key, raw)
         said: tuple[Said, ...] = ()
         if found is not None and place is not None:
-            came_at = at or arrival.at(message, place[1].date, now)
-            case = Case(place[1], found.proof, came_at, key)
+            came_at = at or arrival.at(message, place.left_at, now)
+            case = Case(place.email, found.proof, came_at, key)
             said = tuple(await asyncio.to_thread(telling.said, case) if is_large else telling.said(case))
             for one in said:
-                await self._say(place[0], found.email_id, _identity(message), one)
+                await self._say(place.workspace, found.email_id, _identity(message), one)
         fate = "said" if said else "fits no recipient" if place else "names no email of ours"
         INBOUND.labels(telling.kind, fate).inc()
         logger.info(
@@ -124,24 +132,26 @@ class Inbound:
             or self._finder.by_message_ids(telling.message_ids)
         )
 
-    async def _place(
-        self, found: Found | None, message: mime.Part, envelope: Sequence[str]
-    ) -> tuple[str, Email] | None:
-        """Return the workspace that has this email, and the email; nothing if the message came to a forged address."""
+    async def _place(self, found: Found | None, message: mime.Part, envelope: Sequence[str]) -> Place | None:
+        """Return the email, in the workspace that has it; nothing if the message came to a forged address."""
         for workspace in found.workspaces if found else ():
-            email = await self._email(workspace, found.email_id if found else "")
-            if email is None:
+            place = await self._known(workspace, found.email_id if found else "")
+            if place is None:
                 continue
-            mine = email.tracker.return_path if email.tracker else None
+            mine = place.email.tracker.return_path if place.email.tracker else None
             is_by_address = found is not None and found.proof in ("return path", "unsubscribe address")
             if mine and not is_by_address and is_forged(message, envelope, mine):
                 return None
-            return workspace, email
+            return place
         return None
 
-    async def _email(self, workspace: str, email_id: str) -> Email | None:
-        state = fold.fold(await self._log.history(workspace, email_id))
-        return state.email or await self._archive.email(workspace, email_id)
+    async def _known(self, workspace: str, email_id: str) -> Place | None:
+        state: fold.State | None = fold.fold(await self._log.history(workspace, email_id))
+        if state is None or state.email is None:
+            state = await self._archive.state(workspace, email_id)
+        if state is None or state.email is None:
+            return None
+        return Place(workspace, state.email, state.sent_at or state.email.date)
 
     async def _say(self, workspace: str, email_id: str, identity: str, one: Said) -> None:
         about = "\0".join((email_id, one.event.name, one.event.recipient or "", identity))

@@ -1,7 +1,7 @@
 """Inbound mail from bytes to the log: what a signed handle proves is said once, and nothing else is said at all."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,12 +12,12 @@ from prometheus_client import REGISTRY
 from services.tracker import ingress
 from services.tracker.addressing import Finder
 from services.tracker.inbound import MAX_HOPS, Inbound, Result
-from shared.events import email, record, signal
+from shared.events import delivery, email, fold, record, signal
 from shared.events.base import EmailId
 from shared.runtime import handles, tokens
 from shared.runtime.content import ContentStore
 from shared.runtime.keyring import Keyring, _File
-from tests.controls.emails import TOKENS, WORKSPACE, a_request
+from tests.controls.emails import TOKENS, WORKSPACE, a_record, a_request
 from tests.fakes.log import FakeLog
 from tests.fakes.suppressions import FakeSuppressions
 
@@ -128,7 +128,7 @@ class Door(NamedTuple):
 class NoArchive:
     """Nothing is older than the log."""
 
-    async def email(self, _workspace: str, _email_id: str) -> email.Email | None:
+    async def state(self, _workspace: str, _email_id: str) -> fold.State | None:
         """Return nothing."""
         return None
 
@@ -183,6 +183,21 @@ async def test_what_a_server_or_a_file_kept_back_is_told_of_when_it_came(door: D
     assert [one.event.occurred_at for one in result.said] == [
         datetime(2026, 11, 25, 9, 0, 1, 999_000, tzinfo=UTC)
     ]
+
+
+async def test_nothing_is_told_of_before_the_email_left_whatever_clock_says_so(door: Door) -> None:
+    item = await door.sent("ann@world.test")
+    left = datetime(2026, 11, 25, 9, 0, 5, tzinfo=UTC)
+    sent = delivery.Sent(occurred_at=left, round=1, attempt=1, claim_id="c")
+    await door.log.append(a_record(sent, email_id=item.email_id))
+    for second in (3, 5):
+        trace = f"Received: by mx.test; Wed, 25 Nov 2026 09:00:0{second} +0000\n"
+        (said,) = (
+            await door.takes(f"{trace}Message-ID: <{second}@mx.test>\n" + DSN.format(**fields(item)))
+        ).said
+        at = said.event.occurred_at
+        assert (at == left + timedelta(milliseconds=999)) == (second == 5)
+        assert at > left
 
 
 @pytest.mark.parametrize("named", ["Message-ID: <r1@mx.test>\nDate: Mon, 30 Nov 2026 10:00:00 +0000\n", ""])
