@@ -33,7 +33,6 @@ MAX_FORM: Final = 4096
 FORM_WITHIN: Final = 5.0
 UNSUBSCRIBED_WITHIN: Final = 2.0
 _READING: Final = ("GET", "HEAD")
-# Where browsers say that they only fetch ahead.
 _random: Final = random.Random().getrandbits  # seeded by the kernel
 _UNSAFE: Final = re.compile(r"[^\x21-\x7e]")
 # What the recipient may write in a URL as it is; of the rest each byte is escaped.
