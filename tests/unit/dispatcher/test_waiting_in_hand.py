@@ -13,10 +13,12 @@ from services.dispatcher import limits
 from services.dispatcher.envelope import Envelope
 from services.dispatcher.handlers import Handlers
 from services.dispatcher.lanes import Lane
+from services.dispatcher.limits import Slot
 from services.dispatcher.outcome import Outcome
 from services.dispatcher.speaking import Voice
 from services.dispatcher.suppressing import Suppressing
 from shared.events.record import Record
+from shared.runtime.configuration import Limits
 from shared.runtime.content import ContentUnavailable
 from shared.runtime.delivery import Delivery
 from tests.controls import dispatching
@@ -33,9 +35,11 @@ class SlowHop:
 
     def __init__(self) -> None:
         self.answer, self.under_way = asyncio.Event(), 0
+        self.bulk: list[bool] = []
 
     @asynccontextmanager
     async def session(self, *, bulk: bool = False, fresh: bool = False) -> AsyncIterator["SlowHop"]:
+        self.bulk.append(bulk)
         yield self
 
     async def transact(self, envelope: Envelope, still_ours: Callable[[], bool]) -> Outcome:
@@ -47,13 +51,26 @@ class SlowHop:
         pass
 
 
+class Turns(limits.Limiter):
+    """No limits at all, and who asked."""
+
+    def __init__(self) -> None:
+        super().__init__(None, "")  # type: ignore[arg-type]
+        self.bulk: list[bool] = []
+
+    async def slot(self, limits: Limits, *, bulk: bool = False) -> Slot:
+        self.bulk.append(bulk)
+        return await super().slot(limits, bulk=bulk)
+
+
 class Dispatcher:
     """One with one account, whose next hop takes its time."""
 
     def __init__(self) -> None:
         self.log, self.hands, self.hop = FakeLog(), Hands(), SlowHop()
         account = dispatching.an_account(25)
-        self.lane = Lane(account, self.hop, limits.Limiter(None, ""))  # type: ignore[arg-type]
+        self.turns = Turns()
+        self.lane = Lane(account, self.hop, self.turns)  # type: ignore[arg-type]
         parts: Any = (OneLane(self.lane), Voice(self.log, self.log), None, Suppressing(FakeSuppressions()))  # type: ignore[arg-type]
         self.handlers = Handlers(*parts)
 
@@ -126,3 +143,19 @@ async def test_a_single_send_is_held_however_much_of_a_batch_is_in_hand(dispatch
     await dispatcher.take(a_request())
     await eventually(lambda: dispatcher.said() == ["sending", "deferred"])
     dispatcher.hop.answer.set()
+
+
+async def test_a_single_send_goes_before_what_is_in_hand_of_a_batch_wherever_that_waits(
+    dispatcher: Dispatcher,
+) -> None:
+    """For a claim, for a moment of the limit and for a session: each is told which of the two it is."""
+    dispatcher.lane.set_share(1)
+    first, second, single = (a_request(batch_id=batch_id) for batch_id in ("b", "b", None))
+    for item in (first, second, single):
+        await dispatcher.take(item)
+    await eventually(lambda: dispatcher.hop.under_way == 1)
+    dispatcher.hop.answer.set()
+    await eventually(lambda: dispatcher.said() == ["sending", "deferred"] * 3)
+    claims = [item.email_id for item in dispatcher.log.records if item.event.name == "sending"]
+    assert claims == [first.email_id, single.email_id, second.email_id]
+    assert dispatcher.turns.bulk == dispatcher.hop.bulk == [True, False, True]
