@@ -1,7 +1,7 @@
 """A gate lets a bounded, changing number in at once: single sends before bulk, each first come first served.
 
-Whatever an account's mail has to wait for in a dispatcher is such a gate, so that a single send never stands
-behind its own account's batch.
+Whatever an account's mail has to wait for in a dispatcher is such a gate, but for memory, which only large emails
+wait for: so a single send does not stand behind its own account's batch.
 """
 
 import asyncio
