@@ -79,16 +79,17 @@ def _operation(document: dict[str, Any], method: str, path: str, how: dict[str, 
         lines += [f"| `{one['name']}` | {one['in']} | {schema.in_words(one['schema'])} |" for one in asked]
         lines.append("")
     if body := how.get("requestBody"):
-        lines += [_body(body["content"])]
+        lines += [_body(body)]
     return "\n".join(lines)
 
 
-def _body(content: dict[str, Any]) -> str:
-    ((kind, told),) = content.items()
+def _body(body: dict[str, Any]) -> str:
+    ((kind, told),) = body["content"].items()
     if "$ref" not in told["schema"]:
         return f"Body, `{kind}`: a file.\n"
     name = told["schema"]["$ref"].rsplit("/", 1)[1]
-    return f"Body, `{kind}`: [{name}](#{name.lower()}).\n"
+    left_out = "" if body["required"] else "; it may be left out"
+    return f"Body, `{kind}`: [{name}](#{name.lower()}){left_out}.\n"
 
 
 def _answer(content: dict[str, Any]) -> str:

@@ -79,9 +79,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         (parameter["name"], parameter["in"], parameter["schema"], parameter.get("required", False))
         for parameter in operation["parameters"]
     ]
-    content = operation.get("requestBody", {}).get("content", {})
-    body = next((told["schema"] for told in content.values()), None)
-    sent = f"<p>Body: {_kind(body)}</p>" if body else ""
+    sent = _sent(operation["requestBody"]) if "requestBody" in operation else ""
     answers = "".join(
         f"<tr><td>{escape(status)}</td><td>{escape(answer['description'])}</td></tr>"
         for status, answer in operation["responses"].items()
@@ -95,6 +93,11 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         f"{_parameters(rows)}{sent}<p>Answer: {_answer(success)}</p>"
         f"<details><summary>Statuses</summary><table>{answers}</table></details></article>"
     )
+
+
+def _sent(request: Mapping[str, Any]) -> str:
+    body = next(told["schema"] for told in request["content"].values())
+    return f"<p>Body{'' if request['required'] else ' (may be left out)'}: {_kind(body)}</p>"
 
 
 def _answer(content: Mapping[str, Any]) -> str:

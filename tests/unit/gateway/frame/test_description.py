@@ -59,6 +59,18 @@ def test_secrets_appear_in_no_answer() -> None:
     assert "key" not in DOCUMENT["components"]["schemas"]["KeyShown"]["properties"]
 
 
+def test_a_body_that_may_be_left_out_is_described_so_and_no_other() -> None:
+    asked = {
+        f"{method.upper()} {path.removeprefix('/api/v1')}": how["requestBody"]["required"]
+        for path, operations in DOCUMENT["paths"].items()
+        for method, how in operations.items()
+        if "requestBody" in how
+    }
+    optional = {name for name, required in asked.items() if not required}
+    assert optional == {"POST /templates/{id}/publish", "POST /templates/{id}/render"}
+    assert docs.render(DOCUMENT).count("Body (may be left out)") == len(optional)
+
+
 def test_every_parameter_of_a_query_is_described() -> None:
     listed = DOCUMENT["paths"]["/api/v1/accounts"]["get"]["parameters"]
     assert {parameter["name"] for parameter in listed} == {"page", "per_page", "cursor"}
