@@ -7,6 +7,8 @@ free of addresses and links. Adding one to NO_SUCH_USER may suppress an address:
 import re
 from typing import Final
 
+from shared.mail import nonexistence
+
 NO_SUCH_USER: Final = re.compile(
     r"""
     (?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?
@@ -145,6 +147,7 @@ SUSPENDED: Final = re.compile(r"\b(?:disabled|deactivated|suspended|frozen|locke
 # An account that may be there and come back; only a code for an unknown address outweighs it.
 ASLEEP: Final = re.compile(
     r"disabled|deactivated|inactive|not active|suspend|\bfrozen\b|\blocked\b|over due|discontinued"
+    + f"|{nonexistence.RESTS}"
 )
 # An account that is there, or a question nobody answered: the same holds for these.
 NOT_GONE: Final = re.compile(

@@ -41,13 +41,20 @@ _UNKNOWN_HOST: Final = re.compile(
     re.ASCII,
 )
 
-# The sender, in the languages that reports and refusals are written in beside English.
+# The sender, and where it is and wants answers, in the languages that reports and refusals are written in beside English.
 SENDER: Final = re.compile(
     "absender|exp[e\u00e9]diteur|remitente|mittente|remetente|afzender|nadawc|avs[e\u00e4]nd|afsend|l\u00e4hett\u00e4j"
     "|odes[i\u00ed]latel|odosielate|g\u00f6nderen|g\u00f6nderici|felad\u00f3|expeditor"
     "|\u03b1\u03c0\u03bf\u03c3\u03c4\u03bf\u03bb|\u043e\u0442\u043f\u0440\u0430\u0432\u0438\u0442\u0435\u043b|\u0432\u0456\u0434\u043f\u0440\u0430\u0432\u043d\u0438\u043a"
     "|[\u53d1\u767c\u5bc4]\u4ef6[\u4eba\u8005]|\u53d1\u4fe1\u4eba|\u5dee\u51fa\u4eba|\u9001\u4fe1\u8005|\u9001\u4fe1\u5143|\u767a\u4fe1\u8005"
     "|\ubcf4\ub0b8 ?\uc0ac\ub78c|\ubcf4\ub0b4\ub294 ?\uc0ac\ub78c|[\ubc1c\uc1a1]\uc2e0 ?[\uc790\uc778]"
+    r"|(?:adress?e?|adresu?|direcci[o\u00f3]n|indirizzo|endere[c\u00e7]o) ip\b|ip[ -]?(?:adress?|\u0430\u0434\u0440\u0435\u0441|[\u5730\u4f4d]\u5740|\u30a2\u30c9\u30ec\u30b9|\uc8fc\uc18c)"
+    "|r\u00fccksende|(?:adresse|direcci\u00f3n|endere\u00e7o|indirizzo) d[ei] r(?:etour|etorno|itorno)|\u043e\u0431\u0440\u0430\u0442\u043d|\u0430\u0434\u0440\u0435\u0441 \u043a\u043b\u0438\u0435\u043d\u0442"
+)
+# A mailbox that is there and rests, in those languages.
+RESTS: Final = (
+    "d[e\u00e9]sactiv|desativad|disattivat|dea[ck]tiv|dezaktyw|\u043e\u0442\u043a\u043b\u044e\u0447"
+    "|[\u7981\u505c]\u7528|[\u51bb\u51cd]\u7ed3|\u51cd\u7d50|\ube44\ud65c\uc131"
 )
 _VETOES: Final = re.compile(
     "|".join(
@@ -78,6 +85,7 @@ _VETOES: Final = re.compile(
             r"gesperrt|bloqu|blocca|zablokowan|suspens|\u0441\u043f\u0430\u043c|\u0431\u043b\u043e\u043a\u0438\u0440|\u0444\u0438\u043b\u044c\u0442\u0440",
             r"\u8ff7\u60d1|\u30d6\u30ed\u30c3\u30af|\u5783\u573e|\uc2a4\ud338|\ucc28\ub2e8",
             SENDER.pattern,
+            RESTS,
             # the account of ours
             r"authenticat|credential|log ?in\b|password|starttls|\btls\b|encrypt",
         )

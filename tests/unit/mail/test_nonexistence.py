@@ -217,7 +217,7 @@ def test_hardly_any_address_that_is_gone_is_tried_for_ever() -> None:
 
 @pytest.mark.parametrize("word", [
     "policy", "blocked", "spam", "greylisted", "rate limit", "quota", "try again later", "sender", "SPF", "temporarily",
-    "gesperrt", "bloqué", "bloccato", "suspensa", "заблокирован", "спам", "ブロック", "垃圾邮件", "차단", "Absender", "remitente", "отправитель", "发件人",
+    "gesperrt", "desativada", "禁用", "отключен", "bloqué", "bloccato", "suspensa", "заблокирован", "спам", "ブロック", "垃圾邮件", "차단", "Absender", "remitente", "отправитель", "发件人",
     "authentication", "mailbox full", "too many", "access denied", "suspended", "verification", "blacklisted", "your IP",
 ])  # fmt: skip
 @pytest.mark.parametrize("code", ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4", "5.0.0", ""])

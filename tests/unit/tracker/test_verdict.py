@@ -70,10 +70,12 @@ def test_what_speaks_of_the_sender_or_of_the_message_is_soft(diagnostic: str) ->
         "Die Absenderadresse existiert nicht", "l'adresse de l'expéditeur est inconnue", "la dirección del remitente no existe", "indirizzo del mittente inesistente",
         "No se encontró la dirección de correo del remitente", "adres nadawcy nie istnieje", "адрес отправителя не существует", "adres van de afzender onbekend",
         "发件人地址不存在", "差出人のメールアドレスが存在しません", "보낸 사람의 메일 주소를 찾을 수 없습니다", "avsenderadressen er ukjent", "gönderen adresi bulunamadı",
+        "adresse IP inconnue", "dirección IP desconocida", "IP-Adresse unbekannt", "IP-адрес не найден", "IP地址不存在", "adresse de retour inconnue", "Rücksendeadresse existiert nicht",
+        "conta desativada, usuario inexistente", "用户不存在或被禁用", "邮箱不存在或已停用", "Benutzer unbekannt, Konto deaktiviert", "адрес отключен, не существует",
         "다음 수신자에게 메시지를 배달할 수 없습니다", "The domain or IP address couldn't be found", "It was scanned by MailGate and classified as spam. No such user here",
     ],
 )  # fmt: skip
-def test_what_is_said_of_the_sender_or_of_a_message_in_any_language_is_soft(words: str) -> None:
+def test_what_is_not_said_of_an_address_that_nobody_has_is_soft_in_any_language(words: str) -> None:
     assert verdict.judge("failed", "5.0.0", "", f"550 {words}").kind == "soft"
 
 
