@@ -165,6 +165,7 @@ class Handlers:
         self, delivery: Delivery, stand: Stand, lane: Lane, content: email_.Content, read: Callable[[], None]
     ) -> None:
         # Again, for the queue may have been long: nothing expired or disabled leaves.
+        lane = await self._house.lane(delivery.record.workspace, stand.email.account_id)
         if await self._ended(delivery, stand, lane) or (account := lane.account) is None:
             return
         signer = self._house.signer(account, stand.email.from_.address)

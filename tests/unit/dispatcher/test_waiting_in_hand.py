@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.dispatcher import handlers as handlers_
@@ -18,7 +19,7 @@ from services.dispatcher.outcome import Outcome
 from services.dispatcher.speaking import Voice
 from services.dispatcher.suppressing import Suppressing
 from shared.events.record import Record
-from shared.runtime.configuration import Limits
+from shared.runtime.configuration import Account, Limits
 from shared.runtime.content import ContentUnavailable
 from shared.runtime.delivery import Delivery
 from tests.controls import dispatching
@@ -63,6 +64,18 @@ class Turns(limits.Limiter):
         return await super().slot(limits, bulk=bulk)
 
 
+class House(OneLane):
+    """With a lane that knows of its account what it was when last asked for, as in the real one."""
+
+    def __init__(self, lane: Lane, account: Account) -> None:
+        super().__init__(lane)
+        self.account = account
+
+    async def lane(self, workspace: str, account_id: str) -> Lane:
+        self._lane.account = self.account
+        return self._lane
+
+
 class Dispatcher:
     """One with one account, whose next hop takes its time."""
 
@@ -71,7 +84,8 @@ class Dispatcher:
         account = dispatching.an_account(25)
         self.turns = Turns()
         self.lane = Lane(account, self.hop, self.turns)  # type: ignore[arg-type]
-        parts: Any = (OneLane(self.lane), Voice(self.log, self.log), None, Suppressing(FakeSuppressions()))  # type: ignore[arg-type]
+        self.house = House(self.lane, account)
+        parts: Any = (self.house, Voice(self.log, self.log), None, Suppressing(FakeSuppressions()))  # type: ignore[arg-type]
         self.handlers = Handlers(*parts)
 
     async def take(self, item: Record) -> None:
@@ -120,6 +134,14 @@ async def test_whoever_comes_next_when_the_share_has_gone_claims_nothing(dispatc
 async def test_mail_that_expires_without_a_share_is_told_to_have_failed(dispatcher: Dispatcher) -> None:
     await dispatcher.take(a_request(expires_at=datetime.now(UTC) + timedelta(seconds=0.2)))
     await eventually(lambda: dispatcher.said() == ["failed"])
+
+
+async def test_mail_that_waited_goes_on_as_its_account_is_by_then(dispatcher: Dispatcher) -> None:
+    await dispatcher.take(a_request())
+    await _a_while()
+    dispatcher.house.account = msgspec.structs.replace(dispatcher.house.account, disabled=True)
+    dispatcher.lane.set_share(1)
+    await eventually(lambda: dispatcher.said() == ["deferred"])
 
 
 async def test_as_many_are_claimed_as_there_are_connections_once_there_is_a_share(
