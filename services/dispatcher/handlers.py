@@ -141,7 +141,7 @@ class Handlers:
             return
         await lane.enter(bulk=stand.is_bulk)
         try:
-            await lane.until_shared((stand.expires_at - _now()).total_seconds())
+            await lane.until_shared(stand.expires_at)
             async with self._budget.room(stand.email, lane.memory) as read:
                 content = await letters.content_of(stand.email, self._store)
                 await self._claim_and_send(delivery, stand, lane, content, read)

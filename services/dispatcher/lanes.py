@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import math
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 from services.dispatcher import budget, limits
@@ -83,16 +84,16 @@ class Lane:
         self._gate.set_limit(self.may_claim())
         self._gate.leave()
 
-    async def until_shared(self, within: float) -> None:
-        """Wait for a share of the connections, at most `within` seconds: others may hold them all.
+    async def until_shared(self, deadline: datetime) -> None:
+        """Wait for a share of the connections, at most until that time has come: others may hold them all.
 
         Dispatchers take turns, so it comes. What waits is no claim yet, and in nobody's way.
         """
-        if self.share:
-            return
-        with contextlib.suppress(TimeoutError):  # not wait_for: it swallows cancellations on Python 3.11
-            async with asyncio.timeout(within):
-                await self._shared.wait()
+        # Again and again: a timer is not the clock that says what is over, and may be a moment before it.
+        while not self.share and (left := (deadline - datetime.now(UTC)).total_seconds()) > 0:
+            with contextlib.suppress(TimeoutError):  # not wait_for: it swallows cancellations on Python 3.11
+                async with asyncio.timeout(left):
+                    await self._shared.wait()
 
     def finished(self) -> None:
         """Count one email that is done with, for the length of the queue that follows."""
