@@ -206,10 +206,18 @@ class Handlers:
         read: Callable[[], None],
     ) -> None:
         """Do what the claim says, or say that it was not done: it is in the log."""
+
+        def still_ours() -> bool:
+            ours = delivery.is_held_safely(_monotonic())
+            if ours:
+                self._tasks.reached(Phase.DOTTED)
+                read()
+            return ours
+
         try:
             self._tasks.reached(Phase.CLAIMED)
             to = letters.addressed(envelope, claim.stand.waiting())
-            outcome = await self._transmit(delivery, lane, claim, to, slot, read)
+            outcome = await transmit(lane, to, slot.keep, still_ours, bulk=claim.stand.is_bulk)
             await self._conclude(delivery, lane, claim, outcome)
         except asyncio.CancelledError:  # we are stopping, and the final dot has not left
             await self._give_up(delivery, claim, reasons.STOPPING, timedelta(0))
@@ -226,24 +234,6 @@ class Handlers:
         event = msgspec.structs.replace(event, claim_id=claim.claim_id)
         await self._voice.tell(delivery, _outcome_id(claim.claim_id), event)
         await self._let_go(delivery, event, claim.claim_id)
-
-    async def _transmit(
-        self,
-        delivery: Delivery,
-        lane: Lane,
-        claim: Claim,
-        envelope: Envelope,
-        slot: limits.Slot,
-        read: Callable[[], None],
-    ) -> Outcome:
-        def still_ours() -> bool:
-            ours = delivery.is_held_safely(_monotonic())
-            if ours:
-                self._tasks.reached(Phase.DOTTED)
-                read()
-            return ours
-
-        return await transmit(lane, envelope, slot.keep, still_ours, bulk=claim.stand.is_bulk)
 
     async def _conclude(self, delivery: Delivery, lane: Lane, claim: Claim, outcome: Outcome) -> None:
         self._tasks.reached(Phase.DOTTED)  # what is known is told, whatever stops us

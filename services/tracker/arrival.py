@@ -16,9 +16,8 @@ def at(message: mime.Part, earliest: datetime, now: datetime) -> datetime:
 
     Now where neither can be true: nothing comes back before `earliest`, when the email left, or from the future.
     """
-    traces = message.all(
-        "received"
-    )  # RFC 5321 4.4: the newest stands first, its time behind the last semicolon
+    # RFC 5321 4.4: the newest stands first, its time behind the last semicolon.
+    traces = message.all("received")
     told = _time(traces[0].rpartition(";")[2] if traces else message.field("date"))
     return told if told is not None and earliest <= told <= now else now
 

@@ -9,8 +9,9 @@ from tests.controls.gateways import ACCOUNT, Client, Gateways
 BOTH = ["rsa", "ed25519"]
 
 
-async def opened(client: Client, *identities: dict[str, Any]) -> dict[str, Any]:
-    answer = await client.ask("POST", "/accounts", ACCOUNT | {"identities": list(identities)})
+async def opened(client: Client, *identities: dict[str, Any], **given: Any) -> dict[str, Any]:
+    wanted = ACCOUNT | given | ({"identities": list(identities)} if identities else {})
+    answer = await client.ask("POST", "/accounts", wanted)
     assert answer.status == 201, answer.text
     account: dict[str, Any] = answer.data
     return account

@@ -9,22 +9,9 @@ import pytest
 from nats.aio.msg import Msg
 
 from services.gateway.accounts import handlers
-from shared.runtime import configuration, keyring
-from shared.runtime.configuration import Account
+from shared.runtime import keyring
 from tests.controls.gateways import ACCOUNT, Answer, Client, Gateways
-
-
-async def opened(client: Client, **given: Any) -> dict[str, Any]:
-    answer = await client.ask("POST", "/accounts", ACCOUNT | given)
-    assert answer.status == 201, answer.text
-    account: dict[str, Any] = answer.data
-    return account
-
-
-async def stored(replicas: Gateways, account_id: str) -> Account:
-    found = await replicas.accounts.read(configuration.account_key("default", account_id))
-    assert found is not None
-    return found[1]
+from tests.integration.gateway.accounts.opening import opened, stored
 
 
 async def test_an_account_is_shown_as_it_was_opened_and_never_with_its_secret(client: Client) -> None:
