@@ -41,6 +41,13 @@ async def empty(pool: asyncpg.Pool) -> None:
     await pool.execute("UPDATE projector.progress SET sequence = 0, projected_at = 'epoch'")
 
 
+async def damage(pool: asyncpg.Pool, table: str, change: str, *, rows: int = 20) -> None:
+    """Make rows wrong, here and there. One by one: whoever locks several in no order waits in a circle with others."""
+    somewhere = f"(SELECT ctid FROM projector.{table} ORDER BY random() LIMIT 1)"
+    for _ in range(rows):
+        await pool.execute(f"UPDATE projector.{table} SET {change} WHERE ctid = {somewhere}")
+
+
 async def catch_up(pool: asyncpg.Pool) -> None:
     """Have the read model complete up to now, as the projector's clock does."""
     await pool.execute("UPDATE projector.progress SET projected_at = now()")

@@ -13,6 +13,7 @@ from services.projector import counting, counts, dump, rebuilding, store
 from shared.events import delivery, fold, record, signal
 from tests.controls import runtime
 from tests.controls.emails import ACCOUNT, NOON, a_record, a_request
+from tests.integration.projector.conftest import damage
 from tests.integration.projector.histories import histories, mangled, reason
 
 
@@ -170,7 +171,7 @@ async def test_a_recount_during_live_traffic_ends_with_what_is_true(pool: asyncp
     projecting = asyncio.create_task(live())
     rounds = 0
     while not projecting.done():
-        await pool.execute("UPDATE projector.counts SET opened = opened + 1 WHERE random() < 0.05")
+        await damage(pool, "counts", "opened = opened + 1")
         await asyncio.gather(counts.recount(pool), counts.recount(pool))
         rounds += 1
     await projecting

@@ -16,7 +16,7 @@ from shared.runtime import log, topology
 from tests.controls import runtime
 from tests.controls.emails import NOON, a_record, a_request
 from tests.controls.eventually import eventually
-from tests.integration.projector.conftest import empty
+from tests.integration.projector.conftest import damage, empty
 from tests.integration.projector.histories import histories, mangled
 
 
@@ -85,7 +85,7 @@ async def test_a_rebuild_during_live_traffic_ends_with_the_rows_of_live_traffic(
         appending = asyncio.create_task(_appended(nats_url, records))
         rounds = 0
         while not appending.done():
-            await pool.execute("UPDATE projector.emails SET status = 'failed' WHERE random() < 0.1")
+            await damage(pool, "emails", "status = 'failed'")
             await rebuilding.rebuild(pool, emails)
             rounds += 1
         await appending

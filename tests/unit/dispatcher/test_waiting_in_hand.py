@@ -95,6 +95,15 @@ class Dispatcher:
     def said(self) -> list[str]:
         return [item.event.name for item in self.log.records if item.event.name != "requested"]
 
+    async def says(self, *names: str) -> None:
+        """Wait until this is all that was said."""
+
+        def check() -> bool:
+            assert self.said() == [*names]
+            return True
+
+        await eventually(check)
+
 
 @pytest.fixture
 async def dispatcher() -> AsyncIterator[Dispatcher]:
@@ -114,7 +123,7 @@ async def test_mail_without_a_share_waits_in_hand_until_there_is_one(dispatcher:
     await _a_while()
     assert (dispatcher.said(), dispatcher.hands.settled) == ([], [])
     dispatcher.lane.set_share(1)
-    await eventually(lambda: dispatcher.said() == ["sending"])
+    await dispatcher.says("sending")
 
 
 async def test_whoever_comes_next_when_the_share_has_gone_claims_nothing(dispatcher: Dispatcher) -> None:
@@ -124,16 +133,16 @@ async def test_whoever_comes_next_when_the_share_has_gone_claims_nothing(dispatc
     await eventually(lambda: dispatcher.hop.under_way == 1)
     dispatcher.lane.set_share(0)
     dispatcher.hop.answer.set()
-    await eventually(lambda: dispatcher.said() == ["sending", "deferred"])
+    await dispatcher.says("sending", "deferred")
     await _a_while()
     assert dispatcher.said() == ["sending", "deferred"]
     dispatcher.lane.set_share(1)
-    await eventually(lambda: dispatcher.said() == ["sending", "deferred"] * 2)
+    await dispatcher.says(*["sending", "deferred"] * 2)
 
 
 async def test_mail_that_expires_without_a_share_is_told_to_have_failed(dispatcher: Dispatcher) -> None:
     await dispatcher.take(a_request(expires_at=datetime.now(UTC) + timedelta(seconds=0.2)))
-    await eventually(lambda: dispatcher.said() == ["failed"])
+    await dispatcher.says("failed")
 
 
 async def test_mail_that_waited_goes_on_as_its_account_is_by_then(dispatcher: Dispatcher) -> None:
@@ -141,7 +150,7 @@ async def test_mail_that_waited_goes_on_as_its_account_is_by_then(dispatcher: Di
     await _a_while()
     dispatcher.house.account = msgspec.structs.replace(dispatcher.house.account, disabled=True)
     dispatcher.lane.set_share(1)
-    await eventually(lambda: dispatcher.said() == ["deferred"])
+    await dispatcher.says("deferred")
 
 
 async def test_as_many_are_claimed_as_there_are_connections_once_there_is_a_share(
@@ -151,7 +160,7 @@ async def test_as_many_are_claimed_as_there_are_connections_once_there_is_a_shar
         await dispatcher.take(a_request())
     await _a_while()
     dispatcher.lane.set_share(3)
-    await eventually(lambda: dispatcher.said() == ["sending"] * 3)
+    await dispatcher.says(*["sending"] * 3)
 
 
 async def test_a_single_send_is_held_however_much_of_a_batch_is_in_hand(dispatcher: Dispatcher) -> None:
@@ -160,10 +169,10 @@ async def test_a_single_send_is_held_however_much_of_a_batch_is_in_hand(dispatch
     lane.set_share(1)
     lane.held = lane.may_hold(1000)
     await dispatcher.take(a_request())
-    await eventually(lambda: dispatcher.said() == ["sending"])
+    await dispatcher.says("sending")
     lane.unasked = lane.may_hold(1000)
     await dispatcher.take(a_request())
-    await eventually(lambda: dispatcher.said() == ["sending", "deferred"])
+    await dispatcher.says("sending", "deferred")
     dispatcher.hop.answer.set()
 
 
@@ -177,7 +186,7 @@ async def test_a_single_send_goes_before_what_is_in_hand_of_a_batch_wherever_tha
         await dispatcher.take(item)
     await eventually(lambda: dispatcher.hop.under_way == 1)
     dispatcher.hop.answer.set()
-    await eventually(lambda: dispatcher.said() == ["sending", "deferred"] * 3)
+    await dispatcher.says(*["sending", "deferred"] * 3)
     claims = [item.email_id for item in dispatcher.log.records if item.event.name == "sending"]
     assert claims == [first.email_id, single.email_id, second.email_id]
     assert dispatcher.turns.bulk == dispatcher.hop.bulk == [True, False, True]
