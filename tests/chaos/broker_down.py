@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import aiohttp
 
-from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.mailbox import mailbox_messages
 from tests.chaos.scenario import Size, pid_of
 from tests.controls.world import World
 

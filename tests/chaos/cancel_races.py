@@ -3,7 +3,8 @@
 import asyncio
 import random
 
-from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.mailbox import mailbox_messages
 from tests.chaos.scenario import Size, another
 from tests.controls.world import World
 

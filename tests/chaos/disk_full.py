@@ -16,7 +16,8 @@ import aiohttp
 import asyncpg
 
 from shared.runtime.content_files import MARKER
-from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.mailbox import mailbox_messages
 from tests.chaos.scenario import Size, children
 from tests.chaos.small_disk import SmallDisk, unavailable
 from tests.controls import servers

@@ -3,7 +3,8 @@
 import asyncio
 import uuid
 
-from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.mailbox import mailbox_messages
 from tests.chaos.scenario import Size, kill
 from tests.controls.world import World
 

@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from contextlib import suppress
 
-from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.mailbox import mailbox_messages
 from tests.chaos.scenario import Size, children, kill
 from tests.chaos.watching import watched
 from tests.controls.eventually import eventually

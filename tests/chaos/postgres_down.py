@@ -5,7 +5,8 @@ import os
 import signal
 from contextlib import suppress
 
-from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.mailbox import mailbox_messages
 from tests.chaos.scenario import Size, kill, pid_of
 from tests.controls.world import World
 

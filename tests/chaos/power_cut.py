@@ -15,7 +15,8 @@ from pathlib import Path
 
 from shared.runtime import log as log_
 from shared.runtime.publisher import Publisher, Unconfirmed
-from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.mailbox import mailbox_messages
 from tests.chaos.scenario import Size
 from tests.controls import runtime, servers
 from tests.controls.emails import a_request

@@ -8,7 +8,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tests.chaos.ledger import Ledger, Verdict, mailbox_messages
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.mailbox import mailbox_messages
 from tests.chaos.scenario import Size, pid_of
 from tests.chaos.watching import watched
 from tests.controls.eventually import eventually

@@ -15,31 +15,6 @@ from tests.controls import runtime, servers
 from tests.controls.emails import a_request
 from tests.controls.eventually import eventually
 
-# A process that opens a batch and never commits it, as one that dies while it writes.
-_HALF_A_BATCH = """
-import asyncio, sys
-from shared.runtime import appending, log
-from tests.controls.emails import a_request
-
-async def main():
-    client = await log.connect(sys.argv[1], "half")
-    emails = log.Log(client)
-    await emails.open()
-    entries = [appending.Entry(a_request(), 0, 60) for _ in range(int(sys.argv[2]))]
-    opened, reply = appending._expect(emails)
-    lines = [
-        entry.command(reply if number == 1 else "", f"Nats-Batch-Id: half\\r\\nNats-Batch-Sequence: {number}\\r\\n")
-        for number, entry in enumerate(entries, 1)
-    ]
-    await emails.write(b"".join(lines))
-    await opened
-    await client.flush()
-    print("written", flush=True)
-    await asyncio.sleep(60)
-
-asyncio.run(main())
-"""
-
 
 @pytest.fixture
 async def log_and_publisher(clean_nats: str) -> AsyncIterator[tuple[Log, Publisher]]:
@@ -127,7 +102,9 @@ async def test_a_process_killed_before_its_commit_has_stored_nothing(
 ) -> None:
     log, publisher = log_and_publisher
     process = subprocess.Popen(
-        [sys.executable, "-c", _HALF_A_BATCH, clean_nats, "999"], cwd=servers.ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.controls.half_a_batch", clean_nats, "999"],
+        cwd=servers.ROOT,
+        stdout=subprocess.PIPE,
     )
     try:
         assert process.stdout is not None

@@ -55,6 +55,12 @@ def kept(content: Path) -> list[Path]:
     return [path for path in content.rglob("*") if path.is_file()]
 
 
+def empty(content: Path) -> None:
+    """Remove every file of the content store."""
+    for path in kept(content):
+        path.unlink()
+
+
 class Wire:
     """One connection, spoken to in bytes."""
 
