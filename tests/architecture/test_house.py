@@ -9,6 +9,7 @@ import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
 _CODE = ("services", "shared", "deploy", "cli")
+_ALL = (*_CODE, "bench", "tests")
 _EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "models", "types", "base"}
 _SQL = re.compile(
     r"^\s*(select|insert into|update|delete from|create table|alter table|with \w+ as)\b.*\s", re.I | re.S
@@ -23,13 +24,13 @@ def _name(path: Path) -> str:
     return str(path.relative_to(_ROOT))
 
 
-@pytest.mark.parametrize("path", _files(*_CODE), ids=_name)
+@pytest.mark.parametrize("path", _files(*_ALL), ids=_name)
 def test_a_file_is_one_noun_of_at_most_300_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
     assert path.stem not in _EMPTY_NAMES or _name(path) == "shared/events/base.py", "the name says nothing"
 
 
-@pytest.mark.parametrize("path", _files(*_CODE), ids=_name)
+@pytest.mark.parametrize("path", _files(*_ALL), ids=_name)
 def test_no_function_is_longer_than_50_lines(path: Path) -> None:
     too_long = [f"{f.name} ({_length(f)} lines)" for f in _functions(path) if _length(f) > 50]
     assert too_long == []
