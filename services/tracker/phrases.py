@@ -119,10 +119,10 @@ SOMETHING_ELSE: Final = re.compile(
         |cannot\ relay|not\ permitted\ to\ relay|we\ do\ not\ relay|relaying
     |gr[ae]y-?list|rate\ ?-?limit|too\ many|too\ fast|throttl|try\ (?:again|later)|temporar
         |later\b[^.]{0,20}again|timed?\ ?-?out|deferred|connection\ (?:refused|reset|lost)|resources
-    |not\ accepting|does\ not\ accept|doesn't\ accept|restricted|restriction|expired
+    |not\ accepting|does\ not\ accept|doesn't\ accept|restricted|restriction|expired|(?:only|non-?)\ ?members?\b|members?[\ -]only
     |sender\b[^.;\n]{0,40}(?:unknown|invalid|rejected|not\ (?:exist|found|valid|verif)
         |does\ ?n[o']?t\ exist|verif|denied|unverif)|(?:invalid|unknown|bad|unverified)\ sender
-        |verif(?:y|ication)\ (?:sender|failed)|from\ address|return\ path|mail\ from|reverse-?path|envelope\ from
+        |verif(?:y|ication)\ (?:sender|failed)|from\ address|return\ path|(?<![->]>\ )mail\ from|reverse-?path|envelope\ from
     |authenticat|certificate|\btls\b|starttls|helo|ehlo|syntax\ error
     |\byour\ (?:\w{1,12}\ )?(?:server|host|hostname|ip|domain|isp|network|provider|client)\b
         |(?:(?<!exchanger\ or\ )\bip|source|client|remote|sending|connecting|helo)\ address|(?:you\ are|sender\ is)\ not\b
@@ -155,11 +155,13 @@ NOT_GONE: Final = re.compile(
     r"|(?:fail\w{0,4}|error) (?:in|during|of) (?:\w{1,20} )?look-?up|\blimit(?!ed\b)|\bvacation\b|\bforward(?:ed|ing)\b|unverified|not (?:yet )?verified"
     r"|over (?:its |the |their )?(?:size|storage|allocation)|\bmoderat"
 )
-# A server that took the recipient and refuses the message speaks of the message, whatever its words and code.
-AFTER_DATA: Final = re.compile(
+# What another command than RCPT was answered with speaks of the sender or the message, whatever its words and code.
+OTHER_COMMAND: Final = re.compile(
     r"(?:after|to|at|of|following) (?:the )?end[- ]of[- ](?:the )?(?:data|message|mail)\b|\bend of data\b"
     r"|(?:after|when) (?:i|we) (?:sent|send|transferred) the (?:message|data)|error after (?:sending )?data"
-    r"|>>> (?:\.|\(end of message\)|\[eod\]) <<< 5\d\d"
+    r"|>>> (?:\.|\(end of message\)|\[eod\]) <<< 5\d\d|failed on data command|for text command"
+    r"|does not like sender|(?:after|for|in reply to) (?:pipelined )?(?:mail from|helo|ehlo)\b"
+    r"|(?:>>>|-->) (?:mail from|helo|ehlo)\b[^<>]{0,200}(?:<<<|<--) 5\d\d|\bsent: mail from\b[^~]{0,100}?\breplied: 5\d\d"
 )
 # The same, but that those who pipeline (RFC 2920) read the answer to RCPT only after they said DATA.
 AT_DATA: Final = re.compile(

@@ -115,7 +115,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         or phrases.LISTED.search(text.lower())
         or phrases.SUSPENDED.search(said)
         or phrases.FULL.search(said)
-        or phrases.AFTER_DATA.search(said)
+        or phrases.OTHER_COMMAND.search(said)
     ):
         return False
     detail = code[2:] if code else ""
@@ -138,7 +138,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
 def _gainsaid(code: str | None, words: str, dialogue: str) -> bool:
     """Say whether what stands beside a diagnostic tells that the recipient is there after all."""
     session = f"{words} {dialogue}"
-    if phrases.FULL.search(words) or phrases.AFTER_DATA.search(session):
+    if phrases.FULL.search(words) or phrases.OTHER_COMMAND.search(session):
         return True
     if (code or "")[2:] in _HARD_CODES:
         return False

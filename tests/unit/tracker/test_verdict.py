@@ -132,6 +132,26 @@ def test_an_answer_to_rcpt_that_was_read_after_data_is_one_to_rcpt() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "session",
+    [
+        "(in reply to MAIL FROM command)", "SMTP error from remote mail server after MAIL FROM:<o@shop.example> SIZE=2048:", "192.0.2.8 does not like sender.",
+        ">>> MAIL From:<o@shop.example> SIZE=2048 <<< 550 5.1.1 user unknown", "--> MAIL FROM:<o@shop.example> <-- 550 5.1.1 user unknown",
+        "hMailServer sent: MAIL FROM:<o@shop.example> Remote server replied: 550 user unknown", "192.0.2.8 failed on DATA command.",
+        "SMTP error from remote server for TEXT command",
+    ],
+)  # fmt: skip
+def test_an_answer_to_another_command_than_rcpt_says_nothing_of_the_recipient(session: str) -> None:
+    assert verdict.judge("failed", "5.1.1", session, "550 5.1.1 user unknown").kind == "soft"
+
+
+def test_a_session_that_shows_how_mail_from_was_answered_says_no_more_of_the_sender() -> None:
+    session = (
+        "--> MAIL FROM:<o@shop.example> <-- 250 OK --> RCPT TO:<a@x.example> <-- 550 5.1.1 Recipient unknown"
+    )
+    assert verdict.judge("failed", "", session).kind == "hard"
+
+
 @pytest.mark.parametrize("action", ["delivered", "relayed", "expanded", "delayed"])
 def test_an_action_that_is_no_failure_stands_whatever_the_words(action: str) -> None:
     assert verdict.judge(action, "5.1.1", "user unknown", "550 5.1.1 user unknown").kind == action
