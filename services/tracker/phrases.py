@@ -1,7 +1,8 @@
 """What mail servers say when they refuse, in their words and languages: the vocabulary the verdict is made from.
 
 The phrases are general ones, of RFC 3463 and of what MTAs document; all are matched on lower-cased text that is
-free of addresses and links. Adding one to NO_SUCH_USER may suppress an address: it must say nothing else.
+free of addresses and links. Adding one to NO_SUCH_USER may suppress an address: it must say nothing else. What only
+other alphabets than the Latin one can write is in `abroad`.
 """
 
 import re
@@ -11,10 +12,10 @@ from shared.mail import nonexistence
 
 NO_SUCH_USER: Final = re.compile(
     r"""
-    (?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?
+    (?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?|rcpt
         |account|address(?:ee)?|local\ part|login|alias|username|person)
         \b[^.;\n]{0,60}?\b
-        (?:is\ |was\ |are\ )?(?:unknown(?!\ (?:reason|error|cause|problem|failure|command|type|host|domain))|not\ (?:been\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
+        (?:is\ |was\ |are\ )?(?:unknown(?!\ (?:reason|error|cause|problem|failure|command|type|host|domain))|not\ (?:been\ |be\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
             |do\ not|did\ not|didn't|not)\ (?:currently\ )?exists?|non-?existent|not\ (?:a\ )?valid
             |invalid|not\ (?:be\ )?(?:listed|recogni[sz]ed|registered|resolved)|no\ longer\ (?:exists?
             |valid)|has\ been\ removed|undefined)
@@ -26,7 +27,8 @@ NO_SUCH_USER: Final = re.compile(
             |user\ id|userid)
     |no\ (?:mail\ ?box|account|user|recipient)\ (?:here\ )?(?:by|with|called|named|at|for
         |under)\ (?:that|this)?
-    |no\ mail\ ?box\ (?:here|found|available\ here)|mailbox\ not\ here
+    |no\ mail\ ?box\ (?:here|found|available\ (?:here|for\ this\ user))|mailbox\ not\ here
+    |(?:user|recipient|mailbox)\ (?:is\ )?not\ (?:on|in)\ (?:this|our)\ (?:system|server|site|database)
     |(?:does\ ?n[o']?t|do\ not|did\ not|didn't|not)\ (?:have|find|exist|match
         |known)[^.;\n]{0,40}(?:account|mail\ ?box|user|recipient|address|directory|domain)
     |(?:do\ not|don't)\ (?:have|know)[^.;\n]{0,30}(?:user|account|address)
@@ -39,13 +41,16 @@ NO_SUCH_USER: Final = re.compile(
     |recipientnotfound|recipient\ not\ found|unknown\ recipient|resolver\.adr\.\w{0,12}notfound
         |\bunknown\ rcpt\b
     |this\ (?:user|address|account|mailbox)\ (?:doesn't|does\ not|no\ longer)\ (?:have|exist|exists)
-        |has\ no\ mailbox|is\ not\ a\ valid\ (?:user|mailbox|recipient|address)
+        |has\ no\ mailbox|not\ a\ valid\ (?:user|mailbox|recipient|address)
     |not\ a\ (?:known|local)\ user|not\ (?:a\ )?user\ here|there\ is\ no\ (?:such\ )?(?:user|account
         |mailbox|one)|no\ one\ (?:here\ )?by\ that|couldn't\ be\ found|could\ not\ be\ found\ in
         |wasn't\ found\ at
     |unbekannt(?:er?)?\ (?:empf\w{1,8}|benutzer|adress\w{0,4}|nutzer)|(?:empf\w{1,8}|benutzer|adresse
         |postfach|nutzer)\b[^.;\n]{0,40}(?:unbekannt|existiert\ nicht|nicht\ gefunden|nicht\ vorhanden
         |nicht\ bekannt)
+    |kein\w{0,2}\ (?:solche\w?|derartige\w?)\ (?:benutzer|nutzer|empf\w{1,8}|adresse|mailbox|postfach|konto)
+        |kein\w{0,2}\ (?:benutzer|nutzer|mailbox|postfach|konto)\ (?:mit|unter)\ diese[mr]\ (?:namen|adresse)
+    |aucune?\ (?:utilisateur|destinataire|compte|bo\w{1,3}te)\ (?:de|avec|\xe0)\ ce(?:tte)?\ (?:nom|adresse)
     |(?:utilisateur|destinataire|adresse|compte|bo\w{1,3}te)\b[^.;\n]{0,40}(?:inconnu|n'existe\ pas
         |introuvable|inexistant)
     |(?:usuario|usu\w{1,2}rio|destinatario|destinat\w{1,2}rio|direcci\w{1,2}n|cuenta|buz\w{1,2}n|conta
@@ -56,36 +61,20 @@ NO_SUCH_USER: Final = re.compile(
     |(?:gebruiker|ontvanger|adres)\b[^.;\n]{0,40}(?:onbekend|bestaat\ niet|niet\ gevonden)
         |onbekende\ (?:gebruiker|ontvanger)
     |(?:u\u017cytkownik|odbiorca|adres|konto)\b[^.;\n]{0,40}(?:nieznany|nie\ istnieje)
-        |nieznany\ (?:u\u017cytkownik|odbiorca)
-    |(?:\u043f\u043e\u043b\u044c\u0437\u043e\u0432\u0430\u0442\u0435\u043b\u044c
-        |\u044f\u0449\u0438\u043a|\u0430\u0434\u0440\u0435\u0441
-        |\u043f\u043e\u043b\u0443\u0447\u0430\u0442\u0435\u043b\u044c)[^.;\n]{0,40}(?:\u043d\u0435\ (?:\u043d\u0430\u0439\u0434\u0435\u043d
-        |\u0441\u0443\u0449\u0435\u0441\u0442\u0432\u0443\u0435\u0442
-        |\u0437\u0430\u0440\u0435\u0433\u0438\u0441\u0442\u0440\u0438\u0440\u043e\u0432\u0430\u043d)
-        |\u043d\u0435\u0438\u0437\u0432\u0435\u0441\u0442)
-    |(?:\u7528\u6237|\u6536\u4ef6\u4eba|\u90ae\u7bb1|\u5730\u5740)[^\u3002\n]{0,12}(?:\u4e0d\u5b58\u5728
-        |\u672a\u627e\u5230)|\u4e0d\u5b58\u5728\u7684(?:\u7528\u6237|\u90ae\u7bb1|\u6536\u4ef6\u4eba)
-    |(?:\u5b9b\u5148|\u30e6\u30fc\u30b6\u30fc?)[^\u3002\n]{0,20}(?:\u5b58\u5728\u3057\u307e\u305b\u3093
-        |\u5b58\u5728\u3057\u306a\u3044)
-    |\u30c7\u30a3\u30ec\u30af\u30c8\u30ea[^\u3002\n]{0,20}(?:\u3042\u308a\u307e\u305b\u3093
-        |\u898b\u3064\u304b\u308a\u307e\u305b\u3093)
+        |nieznany\ (?:u\u017cytkownik|odbiorca)|nie\ ma\ takie(?:go|j)\ (?:konta|u[\u017cz]ytkownika|odbiorcy|adresu|skrzynki)
     |(?:mottagaren|mottaker(?:en)?|modtager(?:en)?|anv\w{1,2}ndaren|brukeren|brugeren|adressen?)\b[^.;\n]{0,40}(?:ok\w{1,2}nd
         |ukjent|ukendt|finns\ inte|finnes\ ikke|findes\ ikke|eksisterer\ ikke)
-    |(?:u\u017eivatel|p\u0159\xedjemce|adresa)\b[^.;\n]{0,40}(?:neexistuje|nezn\xe1m|nebyl\w?\ nalezen)
-    |(?:al\u0131c\u0131|kullan\u0131c\u0131|adres)\w{0,4}\b[^.;\n]{0,40}(?:bulunamad\u0131|mevcut\ de\u011fil|bilinmiyor)
-    |(?:\u7528\u6236|\u6536\u4ef6\u8005|\u4fe1\u7bb1|\u5e33\u865f|\u6536\u4fe1\u4eba|\u5e10\u6237|\u5730\u5740)[^\u3002\n]{0,12}(?:\u4e0d\u5b58\u5728
-        |\u627e\u4e0d\u5230|\u672a\u627e\u5230)
+    |(?:ok\w{1,2}nd|ukjent|ukendt)\ (?:mottagare|anv\w{1,2}ndare|mottaker|bruker|modtager|bruger)
+    |tuntematon\ (?:vastaanottaja|k\w{1,2}ytt\w{1,2}j\w{1,2})|(?:vastaanottajaa|k\w{1,2}ytt\w{1,2}j\w{1,4}|osoitetta)\ ei\ l\w{1,2}ydy
+    |(?:ismeretlen|nincs\ ilyen)\ (?:felhaszn\w{1,2}l\w{1,2}|c\w{1,2}mzett|postafi\w{1,2}k)
+    |(?:utilizator(?:ul)?|destinatar(?:ul)?)\b[^.;\n]{0,20}(?:inexistent|necunoscut|nu\ exist)
+    |(?:u\u017eivatel|p\u0159\xedjemce|pou\u017e\xedvate\u013e|pr\xedjemca|adresa)\b[^.;\n]{0,40}(?:neexistuje|nezn\xe1m|nebyl\w?\ nalezen)
+        |nezn\xe1m[y\xfd]\ (?:u\u017eivatel|p\u0159\xedjemce|adres\xe1t|pou\u017e\xedvate\u013e|pr\xedjemca)
     |no\ se\ (?:encontr\xf3|encuentra|ha\ encontrado|pudo\ encontrar)\ la\ direcci\xf3n\ de\ correo
     |impossibile\ trovare\ l'indirizzo\ (?:di\ posta|e-?mail)|endere\xe7o\ de\ e-?mail\b[^.;\n]{0,40}n\xe3o\ (?:foi|p\xf4de\ ser)\ encontrad
     |nie\ mo\u017cna\ (?:odnale\u017a\u0107|znale\u017a\u0107)\ [^.;\n]{0,20}adresu\ e-?mail|e-?postadressen?\b[^.;\n]{0,40}(?:gick\ inte\ att\ hitta|hittades\ inte|ble\ ikke\ funnet)
     |(?:e-?)?mail-?adressen?\b[^.;\n]{0,40}(?:blev\ ikke\ fundet|findes\ ikke|konnte\ nicht\ gefunden)
     |s\xe4hk\xf6postiosoitetta\ ei\ l\xf6y|e-?mail-?c\xedm\ nem\ (?:tal\xe1lhat\xf3|l\xe9tezik)|adresa\ de\ e-?mail\b[^.;\n]{0,30}nu\ (?:a\ fost\ g\u0103sit|exist)
-    |\u0430\u0434\u0440\u0435\u0441\u0443\ \u0435\u043b\u0435\u043a\u0442\u0440\u043e\u043d\u043d\u043e\u0457[^.;\n]{0,20}\u043d\u0435\ \u0437\u043d\u0430\u0439\u0434\u0435\u043d
-    |\u30e1\u30fc\u30eb[ ]?\u30a2\u30c9\u30ec\u30b9\u304c(?:\u898b\u3064\u304b\u308a\u307e\u305b\u3093|\u5b58\u5728\u3057\u307e\u305b\u3093)
-    |\u627e\u4e0d\u5230[^\u3002\n]{0,10}(?:\u7535\u5b50\u90ae\u4ef6|\u96fb\u5b50\u90f5\u4ef6)\u5730\u5740
-    |\uba54\uc77c[ ]?\uc8fc\uc18c\ub97c\ \ucc3e\uc744\ \uc218\ \uc5c6
-    |\uc874\uc7ac\ud558\uc9c0\ \uc54a|\uc5c6\ub294\ (?:\uc218\uc2e0\uc790|\uc0ac\uc6a9\uc790)
-    |(?:\uc218\uc2e0\uc790|\uc0ac\uc6a9\uc790)(?:[ ]?(?:\uacc4\uc815|\uc8fc\uc18c))?(?:\ub97c|\uc744|\uac00|\uc774|\ub294|\uc740)?[ ]?(?:\uc5c6|\ucc3e\uc744\ \uc218)
     """,
     re.VERBOSE,
 )
@@ -120,7 +109,7 @@ SOMETHING_ELSE: Final = re.compile(
     |gr[ae]y-?list|rate\ ?-?limit|too\ many|too\ fast|throttl|try\ (?:again|later)|temporar
         |later\b[^.]{0,20}again|timed?\ ?-?out|deferred|connection\ (?:refused|reset|lost)|resources
     |not\ accepting|does\ not\ accept|doesn't\ accept|restricted|restriction|expired|(?:only|non-?)\ ?members?\b|members?[\ -]only
-    |sender\b[^.;\n]{0,40}(?:unknown|invalid|rejected|not\ (?:exist|found|valid|verif)
+    |sender\b[^.;\n]{0,40}(?:unknown|invalid|rejected|not\ (?:exist|found|be\ found|valid|verif)
         |does\ ?n[o']?t\ exist|verif|denied|unverif)|(?:invalid|unknown|bad|unverified)\ sender
         |verif(?:y|ication)\ (?:sender|failed)|from\ address|return\ path|(?<![->]>\ )mail\ from|reverse-?path|envelope\ from
     |authenticat|certificate|\btls\b|starttls|helo|ehlo|syntax\ error
@@ -134,16 +123,17 @@ SOMETHING_ELSE: Final = re.compile(
     |content\ (?:filter|rejected|block)|other\ mail\ system|recipient\ preferences|suppress(?:ed|ion)\b|mailbox\ unavailable\b[^.]{0,40}policy|loop|too\ many\ hops|hop\ count|mail\ for\ \S{1,200}\ loops
     |command\ output|procmail|maildrop|permission\ denied|can't\ create|couldn't\ create|i/o\ error
         |internal\ (?:software|server)?\ ?error|configuration\ error|config\ error|local\ configuration
-    |\bbloqu|\bblocca|\bblockiert|\bgesperrt|\bfiltr[eo]\b|\bzablokowan|suspen[ds][aiou]|\u0441\u043f\u0430\u043c|\u0444\u0438\u043b\u044c\u0442\u0440|\u0437\u0430\u0431\u043b\u043e\u043a\u0438\u0440\u043e\u0432\u0430\u043d
-        |\u8ff7\u60d1|\u30d6\u30ed\u30c3\u30af|\u5783\u573e|\uc2a4\ud338|\ucc28\ub2e8
-    |voll\b|\u00fcberschritten|sature|satur\u00e9|pleine|llen[ao]|lleno|piena
-        |\u043f\u0435\u0440\u0435\u043f\u043e\u043b\u043d|\u5df2\u6ee1|\u5bb9\u91cf
-        |\u3044\u3063\u3071\u3044
+    |\bbloqu|\bblocca|\bblockiert|\bgesperrt|\bfiltr[eo]\b|\bzablokowan|suspen[ds][aiou]
+    |voll\b|sature|pleine|llen[ao]|lleno|piena|\blotad|insufic|esaurit|brak\ miejsca|\bzit\ vol\b|(?:\xe4r|er|on)\ full\b
+    |zur\ zeit|zeitweilig|momentan|temporai?r|temporalment|tijdelijk|chwilow|tymczasow|midlertidig
+    |\bcapacity\b|\bstorage\b|receiving\ (?:too|mail|e-?mail|at)|mail\ receiving
     """,
     re.VERBOSE,
 )
 # An account that is there and was taken from its user, whatever code is given for that.
-SUSPENDED: Final = re.compile(r"\b(?:disabled|deactivated|suspended|frozen|locked)\b")
+SUSPENDED: Final = re.compile(
+    r"\b(?:disabled|deactivated|suspended|frozen|locked|dormant|hibernated|parked|paused)\b"
+)
 # An account that may be there and come back; only a code for an unknown address outweighs it.
 ASLEEP: Final = re.compile(
     r"disabled|deactivated|inactive|not active|suspend|\bfrozen\b|\blocked\b|over due|discontinued"

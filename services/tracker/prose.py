@@ -80,9 +80,10 @@ def _candidates(message: mime.Part, words: str, returned_to: tuple[str, ...]) ->
         for name in ("to", "from", "sender", "reply-to", "delivered-to", "return-path", "errors-to")
         for found in returned.addresses(message.field(name))
     }
-    ours |= {found.lower() for help_ in _HELP.findall(words) for found in returned.addresses(help_)}
+    helping = _HELP.findall(words)
+    ours |= {found.lower() for help_ in helping for found in returned.addresses(help_)}
     ours -= {one.lower() for one in returned_to}
-    plain = _HELP.sub(" ", words)
+    plain = _HELP.sub(" ", words) if helping else words
     listed = _LIST.search(plain)
     found = _others(plain[listed.end() :], ours) if listed else []
     found = found or _others(plain, ours)

@@ -6,11 +6,13 @@ something else: a full mailbox, a block, a disabled account and a policy are sof
 """
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
 
-from services.tracker import phrases
+from services.tracker import abroad, phrases
 from shared.mail import nonexistence, reply_text, rfc3463
 
 Class = Literal["delivered", "relayed", "expanded", "delayed", "hard", "soft", "unknown"]
@@ -70,14 +72,12 @@ def _category(kind: Class, code: str | None, smtp_code: int, said: str) -> rfc34
     if kind == "hard":
         return "invalid_recipient"
     category = rfc3463.classify(smtp_code or _as_reply(code), code, said, "rcpt").category
-    plain = phrases.POLITE.sub(" ", _said(said))
+    plain = _without_politeness(said)
     if category in _GUESSED and phrases.ON_THE_WAY.search(plain):
         return "network"
     if category in ("unknown", "invalid_recipient") and phrases.FULL.search(plain):
         return "mailbox_full"
-    if category == "invalid_recipient" and (
-        phrases.SOMETHING_ELSE.search(plain) or phrases.NOT_GONE.search(plain)
-    ):
+    if category == "invalid_recipient" and (_says_something_else(plain) or phrases.NOT_GONE.search(plain)):
         told = reply_text.category(plain, is_temporary=0 < smtp_code < 500)
         return "policy" if told in (None, "invalid_recipient") else told
     return category
@@ -95,7 +95,7 @@ def _kind(action: str, code: str | None, smtp_code: int, said: str, words: str) 
         or smtp_code
         or action == "failed"
         or says_no_such_user(said)
-        or phrases.SOMETHING_ELSE.search(_said(said))
+        or _says_something_else(_said(said))
     ):
         return "soft"
     return "unknown"
@@ -103,7 +103,7 @@ def _kind(action: str, code: str | None, smtp_code: int, said: str, words: str) 
 
 def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
     """Say whether this tells beyond doubt that the address, or its domain, does not exist."""
-    said = phrases.POLITE.sub(" ", _said(text))
+    said = _without_politeness(text)
     if code == "4.0.0" and phrases.NXDOMAIN.search(
         said
     ):  # as Google gives up: the reporter's own Status is vague
@@ -111,7 +111,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
     if (
         (code and code[0] != "5")
         or 400 <= smtp_code < 500
-        or phrases.SOMETHING_ELSE.search(said)
+        or _says_something_else(said)
         or phrases.LISTED.search(text.lower())
         or phrases.SUSPENDED.search(said)
         or phrases.FULL.search(said)
@@ -119,10 +119,10 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
     ):
         return False
     detail = code[2:] if code else ""
-    if detail in ("4.4", "1.2"):
-        return not phrases.TRANSIENT_DNS.search(said)
+    if detail in ("4.4", "1.2") and phrases.TRANSIENT_DNS.search(said):
+        return False
     if detail in _HARD_CODES:
-        return True
+        return not smtp_code or _agrees(said[said.find(str(smtp_code)) :])
     if (
         phrases.ASLEEP.search(said)
         or phrases.NOT_GONE.search(said)
@@ -145,12 +145,27 @@ def _gainsaid(code: str | None, words: str, dialogue: str) -> bool:
     return bool(phrases.AT_DATA.search(session) or phrases.ASLEEP.search(session))
 
 
+def _agrees(answer: str) -> bool:
+    """Say whether the words of a server agree with its code that nobody has the address, or explain nothing."""
+    return nonexistence.agrees(answer) or _says_nobody_has_it(answer) or _says_no_such_host(answer)
+
+
+def _says_something_else(said: str) -> bool:
+    """Say whether words stand there that an unknown address is not refused with."""
+    return bool(
+        phrases.SOMETHING_ELSE.search(said) or (not said.isascii() and abroad.SOMETHING_ELSE.search(said))
+    )
+
+
 def _says_nobody_has_it(said: str) -> bool:
     """Say whether a sentence tells of an address that nobody has, and not of the sender's."""
-    return any(
-        not nonexistence.SENDER.search(_sentence(said, found))
-        for found in phrases.NO_SUCH_USER.finditer(said)
-    )
+    return any(not nonexistence.SENDER.search(_sentence(said, found)) for found in _unknown_users(said))
+
+
+def _unknown_users(said: str) -> Iterator[re.Match[str]]:
+    yield from phrases.NO_SUCH_USER.finditer(said)
+    if not said.isascii():
+        yield from abroad.NO_SUCH_USER.finditer(said)
 
 
 def _sentence(text: str, found: re.Match[str]) -> str:
@@ -169,7 +184,7 @@ def _says_no_such_host(said: str) -> bool:
 
 def says_no_such_user(text: str) -> bool:
     """Say whether the words are those of an address that nobody has."""
-    return phrases.NO_SUCH_USER.search(_said(text)) is not None
+    return next(_unknown_users(_said(text)), None) is not None
 
 
 def enhanced(text: str) -> str | None:
@@ -203,5 +218,11 @@ def _cut(text: str) -> str:
     return " ".join(text[:MAX_TEXT].split())
 
 
+@lru_cache(maxsize=16)  # a verdict asks several times for each of its few texts
+def _without_politeness(text: str) -> str:
+    return phrases.POLITE.sub(" ", _said(text))
+
+
+@lru_cache(maxsize=16)
 def _said(text: str) -> str:
     return _NAMES.sub(" ", text.lower().replace("\u2019", "'"))

@@ -54,7 +54,21 @@ SENDER: Final = re.compile(
 # A mailbox that is there and rests, in those languages.
 RESTS: Final = (
     "d[e\u00e9]sactiv|desativad|disattivat|dea[ck]tiv|dezaktyw|\u043e\u0442\u043a\u043b\u044e\u0447"
-    "|[\u7981\u505c]\u7528|[\u51bb\u51cd]\u7ed3|\u51cd\u7d50|\ube44\ud65c\uc131"
+    "|[\u7981\u505c]\u7528|[\u51bb\u51cd]\u7ed3|\u51cd\u7d50|\u4f11\u7720|\ube44\ud65c\uc131|\ud734\uba74"
+)
+# Two words, or some of a script without spaces: less than that explains nothing.
+_SENTENCE: Final = re.compile(r"[^\W\d_]{2,}\W{1,4}[^\W\d_]{3}|[\u3040-\uffef]{4}")
+# What agrees with a code that nobody has the address; alone it would prove nothing.
+_AGREES: Final = re.compile(
+    r"\b(?:recipient|address|rcpt|user|mail ?box|account|customer)\b[^.;\n]{0,30}\b(?:rejected|unavailable|not available|wrong|bad|gone|deleted"
+    r"|removed|inactive)\b(?! (?:your|the|this|it|mail|message))|\binactive (?:e-?mail|address|user|mailbox)"
+    r"|unknown\b(?! (?:reason|error|cause|problem|failure))|no such\b|no longer (?!accept)|n[o']t exist|non-?exist|not (?:be )?found|couldn't be found|misspelled"
+    r"|no (?:valid recipient|mail ?box|account|user)\b|\bbad (?:recipient|destination|address)|address (?:syntax|required)|has (?:moved|left)\b|\bleft (?:the|our)\b|\bnot (?:on file|listed|recogni[sz]ed|valid|known|ours|our|here)\b|unrecogni[sz]ed|unroute?able"
+    r"|unbekannt|existiert nicht|kein solche|ung\u00fcltig|inconnu|introuvable|n'existe|invalide\b|desconocid|no existe|inv\u00e1lid|n\u00e3o existe|desconhecid|inexist"
+    r"|sconosciut|inesistent|non esiste|non valid[oa]|errat[oa]\b|sbagliat|onbekend|bestaat niet|nieznan|nie istnieje|nie ma takie|nieprawid\u0142|ok\u00e4nd|finns inte"
+    r"|ukjent|ukendt|finnes ikke|findes ikke|tuntematon|ei l\u00f6ydy|ismeretlen|nincs ilyen|nem l\u00e9tez|necunoscut|nu exist|neexist|nezn\u00e1m|neplatn"
+    r"|ge\u00e7ersiz|bulunamad|\u0430\u0434\u0440\u0435\u0441 \u043d\u0435\u0432\u0435\u0440\u0435\u043d|\u043d\u0435\u0438\u0437\u0432\u0435\u0441\u0442|\u043d\u0435\u0432\u0435\u0440\u043d|\u043d\u0435\u0441\u0443\u0449\u0435\u0441\u0442\u0432|\u043d\u0435 \u0441\u0443\u0449\u0435\u0441\u0442\u0432|\u043d\u0435 \u043d\u0430\u0439\u0434\u0435\u043d|\u043d\u0435\u0442 \u0442\u0430\u043a\u043e|\u043d\u0435 \u0456\u0441\u043d\u0443|\u043d\u0435\u0432\u0456\u0434\u043e\u043c|\u043d\u0435 \u0437\u043d\u0430\u0439\u0434\u0435\u043d"
+    r"|\u03b4\u03b5\u03bd \u03c5\u03c0\u03ac\u03c1\u03c7|\u03ac\u03b3\u03bd\u03c9\u03c3\u03c4|[\u65e0\u7121]\u6548|\u4e0d\u5b58\u5728|\u627e\u4e0d\u5230|[\u67e5\u65e0\u7121]\u6b64|\u4e0d\u660e|\u5b58\u5728\u3057\u307e|\u898b\u3064\u304b\u308a\u307e\u305b\u3093|\uc874\uc7ac\ud558\uc9c0|\ucc3e\uc744 \uc218 \uc5c6|\uc5c6\ub294|\uc798\ubabb\ub41c"
 )
 _VETOES: Final = re.compile(
     "|".join(
@@ -106,7 +120,7 @@ def is_proven(code: int, enhanced: str | None, text: str) -> bool:
         return False
     detail = enhanced or rfc3463.enhanced_code(text) or ""
     if detail in _PROVES:
-        return True
+        return agrees(said)
     if detail == _NO_SUCH_HOST:
         return _UNKNOWN_HOST.search(said) is not None
     return detail in _SAYS_NOTHING and code in _BY_WORDS and _UNKNOWN_USER.search(said) is not None
@@ -115,6 +129,14 @@ def is_proven(code: int, enhanced: str | None, text: str) -> bool:
 def speaks_of_something_else(text: str) -> bool:
     """Say whether a refusal's words tell of anything but an address that nobody has, whatever its code says."""
     return _speaks_of_something_else(_plain(text))
+
+
+def agrees(answer: str) -> bool:
+    """Say whether a server's words, in lower case, agree with its code that nobody has the address, or explain nothing.
+
+    No veto is enough where the code alone decides: there are more ways to say that a mailbox is there than anybody lists.
+    """
+    return _SENTENCE.search(answer) is None or _AGREES.search(answer) is not None
 
 
 def _speaks_of_something_else(said: str) -> bool:

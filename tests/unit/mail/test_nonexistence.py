@@ -202,6 +202,13 @@ GOOD = [
     (530, "5.1.1 unknown user"),
     (534, "no such user"),
     (521, "5.1.1 host does not accept mail"),
+    (550, "5.1.1 connection dropped"),
+    (550, "5.1.1 mailbox is at capacity"),
+    (550, "5.1.1 account not yet activated"),
+    (550, "5.1.1 user refuses to receive this mail"),
+    (550, "5.1.1 Postfach zur Zeit nicht verfügbar"),
+    (550, "5.1.1 почтовый ящик временно недоступен"),
+    (550, "5.1.1 사용자가 없습니다. 휴면 계정입니다"),
 ]  # fmt: skip
 
 

@@ -17,6 +17,10 @@ from services.tracker import verdict
         ("4.0.0", "DNS Error: 80480947 DNS type 'mx' lookup of x.example responded with code NXDOMAIN Domain name not found: x.example"),
         ("5.4.4", "Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)"), ("5.4.310", "550 5.4.310 DNS domain x.example does not exist"),
         ("5.0.0", "550-The email account that you tried to reach does not exist. Please try double-checking the address and try again"),
+        ("5.1.1", "550 5.1.1 <a@b.example> recipient rejected"), ("5.1.1", "550 5.1.1 inactive email address"), ("5.1.1", "550 5.1.1 this user no longer works here"),
+        ("5.1.1", "550 5.1.1 Adresse ist ungültig"), ("5.1.1", "550 5.1.1 https://mx.example/unknown x1"), ("5.0.0", "550 Kein solcher Benutzer"),
+        ("5.0.0", "550 nie ma takiego konta"), ("5.0.0", "550 нет такого пользователя"), ("5.0.0", "550 okänd mottagare"), ("5.0.0", "550 查無此人"),
+        ("5.0.0", "550 ο χρήστης δεν υπάρχει"), ("5.0.0", "550 宛先が見つかりません"), ("5.0.0", "550 없는 메일 주소"), ("5.0.0", "550 mailbox could not be found"),
     ],
 )  # fmt: skip
 def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> None:
@@ -39,6 +43,10 @@ def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> Non
         ("4.0.0", "domain name not found"), ("4.4.4", "450 4.4.4 NXDOMAIN"), ("5.4.310", "550 5.4.310 DNS lookup failure"),
         ("5.1.1", "This mail was scanned by MailGate and rejected: virus found"), ("5.1.1", "It has been checked for viruses. Infected."),
         ("5.1.1", "Amazon SES has suppressed sending to this address"),
+        ("5.1.1", "550 5.1.1 mailbox is at capacity"), ("5.1.1", "550 5.1.1 account not yet activated"), ("5.1.1", "550 5.1.1 connection dropped"),
+        ("5.1.1", "550 mail refused"), ("5.1.1", "550 5.1.1 only members may post here"), ("5.1.1", "550 5.1.1 user refuses to receive this mail"),
+        ("5.1.2", "550 5.1.2 no mail today"), ("5.1.1", "550 5.1.1 почтовый ящик временно недоступен"), ("5.1.1", "550 5.1.1 Postfach zur Zeit nicht verfügbar"),
+        ("5.0.0", "550 사용자가 없습니다. 휴면 계정입니다"), ("5.0.0", "550 用户不存在或暂时停用"), ("5.1.1", "550 5.1.1 一時的に利用できません"),
     ],
 )  # fmt: skip
 def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) -> None:
