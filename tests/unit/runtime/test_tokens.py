@@ -41,6 +41,14 @@ def test_a_token_for_one_purpose_opens_no_other(signer: Tokens) -> None:
             assert opened == (b"payload" if one == other else None)
 
 
+@given(head=st.binary(max_size=60), tails=st.lists(st.binary(max_size=200), max_size=5))
+def test_tokens_signed_together_are_those_signed_one_by_one(
+    signer: Tokens, head: bytes, tails: list[bytes]
+) -> None:
+    one_by_one = [signer.sign("click", head + tail, key_id="k1") for tail in tails]
+    assert signer.sign_all("click", head, tails, "k1") == one_by_one
+
+
 @pytest.mark.parametrize("alphabet", ALPHABETS)
 def test_a_token_with_any_character_changed_is_refused(signer: Tokens, alphabet: Alphabet) -> None:
     token = signer.sign("unsubscribe", b"payload", alphabet)
