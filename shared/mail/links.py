@@ -1,4 +1,4 @@
-"""The links of an HTML body: found, and replaced in place, with every other byte left as it was. Pure.
+"""The links of an HTML body: found, and replaced in place, with every other character left as it was. Pure.
 
 A parser that serialises the document again changes what it was not asked to. Here only the value of an `href`
 of `a` and `area` is ever cut out; scripts, styles and comments hold no links, conditional comments do. Read by
@@ -6,54 +6,62 @@ the grammar of HTML 13.2.5 in linear time: all that repeats is possessive, so no
 """
 
 import re
-from collections.abc import Callable
-from html import escape, unescape
+from collections.abc import Iterable
+from html import unescape
 from html.entities import html5
 from typing import Final, NamedTuple
 
 import msgspec
 
-_S: Final = rb"[ \t\n\r\f]"
-_GAP: Final = rb"[ \t\n\r\f/]*+"
-_END_OF_NAME: Final = rb"(?=[ \t\n\r\f/>])"
-_VALUE: Final = rb"""(?:"[^"]*+"|'[^']*+'|[^ \t\n\r\f>"'][^ \t\n\r\f>]*+|(?=>))"""
+from shared.mail import urls
+
+_S: Final = r"[ \t\n\r\f]"
+_GAP: Final = r"[ \t\n\r\f/]*+"
+_END_OF_NAME: Final = r"(?=[ \t\n\r\f/>])"
+_VALUE: Final = r"""(?:"[^"]*+"|'[^']*+'|[^ \t\n\r\f>"'][^ \t\n\r\f>]*+|(?=>))"""
 # One whose quote never closes is none, and neither is its tag: all that follows is the value of it.
 _ATTRIBUTE: Final = (
-    rb"[^ \t\n\r\f/>][^ \t\n\r\f/>=]*+(?:" + _S + rb"*+=" + _S + rb"*+" + _VALUE + rb"|(?!" + _S + rb"*+=))"
+    r"[^ \t\n\r\f/>][^ \t\n\r\f/>=]*+(?:" + _S + r"*+=" + _S + r"*+" + _VALUE + r"|(?!" + _S + r"*+=))"
 )
 # Attributes as nearly everybody writes them: the grammar below says the same of them, in twice the time.
-_USUAL: Final = rb"""(?: [a-z-]++="[^"]*+")*+"""
-_REST: Final = _USUAL + rb"(?:" + _GAP + _ATTRIBUTE + rb")*+" + _GAP + rb">"
-_ANCHOR: Final = rb"[aA](?:[rR][eE][aA])?"
-_RAW_NAME: Final = rb"(?i:script|style|title|textarea|xmp)"
-_NAME: Final = rb"[a-zA-Z][^ \t\n\r\f/>]*+"
+_USUAL: Final = r"""(?: [a-z-]++="[^"]*+")*+"""
+_REST: Final = _USUAL + r"(?:" + _GAP + _ATTRIBUTE + r")*+" + _GAP + r">"
+_ANCHOR: Final = r"[aA](?:[rR][eE][aA])?"
+_RAW_NAME: Final = r"(?ai:script|style|title|textarea|xmp)"
+_NAME: Final = r"[a-zA-Z][^ \t\n\r\f/>]*+"
 # Everything up to a tag that is looked at: text, other tags, declarations; the usual ones first.
 _SKIPPED: Final = (
-    rb"(?:[^<]*+<(?:"
-    rb"(?:[b-ru-wyz][a-z0-9]*+|t[dhr])" + _USUAL + rb"[ /]*+>|/[ac-z][a-z0-9]*+>"
-    rb"|(?!(?:" + _ANCHOR + rb"|" + _RAW_NAME + rb")" + _END_OF_NAME + rb")" + _NAME + _REST +
-    rb"|/(?!(?i:body)" + _END_OF_NAME + rb")" + _NAME + _REST +
-    rb"|(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>|(?![a-zA-Z!?/])"
-    rb"))*+[^<]*+"
+    r"[^<]*+(?:<(?:"
+    r"/[ac-z][a-z0-9]*+>|(?:[b-ru-wyz]|t[abdfhrt]|s[mpu])[a-z0-9]*+" + _USUAL + r"[ /]*+>"
+    r"|(?!(?:" + _ANCHOR + r"|" + _RAW_NAME + r")" + _END_OF_NAME + r")" + _NAME + _REST +
+    r"|/(?!(?ai:body)" + _END_OF_NAME + r")" + _NAME + _REST +
+    r"|(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>|(?![a-zA-Z!?/])"
+    r")[^<]*+)*+"
 )  # fmt: skip
-_IS_HREF: Final = rb"[hH][rR][eE][fF](?=[ \t\n\r\f/>=])"
-_IS_MARKED: Final = rb"(?i:data-no-track)(?=[ \t\n\r\f/>=])"
+_IS_HREF: Final = r"[hH][rR][eE][fF](?=[ \t\n\r\f/>=])"
+_IS_MARKED: Final = r"(?ai:data-no-track)(?=[ \t\n\r\f/>=])"
+# A link as nearly everybody writes it: its URL is asked for as it is, its other attributes are none of the above.
+_READY: Final = rf"https?://{urls.HOST}(?:[/?#][{urls.REST}]*+(?:&amp;[{urls.REST}]*+)*+)?"
+_OTHER: Final = r'[a-ce-gi-z][a-z-]*+="[^"]*+"'
 # What is skipped, and the link behind it if there is one that is not marked: of its value a group.
 _LINK: Final = re.compile(
-    _SKIPPED + rb"(?:<" + _ANCHOR + _END_OF_NAME
-    + rb"(?:" + _GAP + rb"(?!" + _IS_HREF + rb"|" + _IS_MARKED + rb")" + _ATTRIBUTE + rb")*+"
-    + _GAP + _IS_HREF + _S + rb"*+=" + _S + rb"*+"
-    + rb"""(?:"([^"]*+)"|'([^']*+)'|([^ \t\n\r\f>"'][^ \t\n\r\f>]*+))"""
-    + rb"""(?: (?!data-)[a-z-]++="[^"]*+")*+(?:""" + _GAP + rb"(?!" + _IS_MARKED + rb")" + _ATTRIBUTE + rb")*+" + _GAP + rb">)?"
+    _SKIPPED
+    + r"(?:<a (?:" + _OTHER + _S + r"++)*+" + r'href="(' + _READY + r')"(?:' + _S + r"++" + _OTHER + r")*+>"
+    + r"|<" + _ANCHOR + _END_OF_NAME
+    + r"(?:" + _GAP + r"(?!" + _IS_HREF + r"|" + _IS_MARKED + r")" + _ATTRIBUTE + r")*+"
+    + _GAP + _IS_HREF + _S + r"*+=" + _S + r"*+"
+    + r"""(?:"([^"]*+)"|'([^']*+)'|([^ \t\n\r\f>"'][^ \t\n\r\f>]*+))"""
+    + r"(?:" + _GAP + r"(?!" + _IS_MARKED + r")" + _ATTRIBUTE + r")*+" + _GAP + r">)?"
 )  # fmt: skip
-_UNQUOTED: Final = 3  # the group
-_TAG: Final = re.compile(rb"</?" + _NAME + _REST)
-_RAW: Final = re.compile(rb"<(" + _RAW_NAME + rb")" + _END_OF_NAME)
+_AS_IT_IS: Final = 1  # the group
+_UNQUOTED: Final = 4
+_TAG: Final = re.compile(r"</?" + _NAME + _REST)
+_RAW: Final = re.compile(r"<(" + _RAW_NAME + r")" + _END_OF_NAME)
 _RAW_END: Final = {
-    name: re.compile(rb"</" + name + _END_OF_NAME, re.IGNORECASE)
-    for name in (b"script", b"style", b"title", b"textarea", b"xmp")
+    name: re.compile(r"</" + name + _END_OF_NAME, re.IGNORECASE | re.ASCII)
+    for name in ("script", "style", "title", "textarea", "xmp")
 }
-_BODY_END: Final = re.compile(rb"</(?i:body)")
+_BODY_END: Final = re.compile(r"</(?ai:body)")
 _HTTP: Final = ("http://", "https://")
 _REFERENCE: Final = re.compile(r"&(?:#[0-9xX][0-9a-fA-F]*;?|([a-zA-Z][a-zA-Z0-9]*)(;?)(=?))")
 _DROPPED: Final = str.maketrans("", "", "\t\r\n")
@@ -62,11 +70,15 @@ _BARE: Final = re.compile(r"[A-Za-z0-9:/._~?%+-]+")
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
-    """One link that can be followed: where its value stands in the bytes, and what it says when unescaped."""
+    """One link: where its value stands in the document, what it says when unescaped, and what a browser asks for.
+
+    `target` is None where it leads nowhere.
+    """
 
     start: int
     end: int
     url: str
+    target: str | None
     is_quoted: bool
 
 
@@ -77,7 +89,7 @@ class Found(NamedTuple):
     body_end: int
 
 
-def found(html: bytes) -> Found:
+def found(html: str) -> Found:
     """Return every http and https link of an `a` or `area`, but those marked `data-no-track`."""
     links: list[Link] = []
     body_end, hidden_until, at, length = -1, 0, 0, len(html)
@@ -86,15 +98,15 @@ def found(html: bytes) -> Found:
         assert tag is not None  # it may be empty, but there is one at every place
         at = tag.end()
         if tag.lastindex is not None:
-            link = _link(html, tag, tag.lastindex)
+            link = _link(tag, tag.lastindex)
             if link is not None:
                 links.append(link)
             continue
         if at == length:
             break
-        if html.startswith(b"<!--[if", at):  # what Outlook reads is a document too
+        if html.startswith("<!--[if", at):  # what Outlook reads is a document too
             if 0 <= hidden_until <= at:  # asked once for each end: a thousand comments may share one, or none
-                hidden_until = html.find(b"-->", at)
+                hidden_until = html.find("-->", at)
         elif _BODY_END.match(html, at) and at >= hidden_until >= 0:
             body_end = at
         past = _past(html, at)
@@ -104,14 +116,14 @@ def found(html: bytes) -> Found:
     return Found(links, body_end)
 
 
-def _past(html: bytes, at: int) -> int | None:
+def _past(html: str, at: int) -> int | None:
     """Return where reading goes on behind the comment, raw text or tag at `at`; None: nothing more is a tag."""
-    if html.startswith(b"<!--", at):
-        if html.startswith(b"[if", at + 4):
+    if html.startswith("<!--", at):
+        if html.startswith("[if", at + 4):
             return at + 4
-        if html.startswith((b"<!-->", b"<!--->"), at):
-            return html.index(b">", at) + 1
-        end = html.find(b"-->", at + 4)
+        if html.startswith(("<!-->", "<!--->"), at):
+            return html.index(">", at) + 1
+        end = html.find("-->", at + 4)
         return None if end < 0 else end + 3
     tag = _TAG.match(html, at)
     if tag is None:
@@ -123,17 +135,17 @@ def _past(html: bytes, at: int) -> int | None:
     return None if close is None else close.start()
 
 
-def _link(html: bytes, tag: "re.Match[bytes]", value: int) -> Link | None:
+def _link(tag: "re.Match[str]", value: int) -> Link | None:
     start, end = tag.span(value)
-    url = html[start:end].decode("utf-8", "replace")
-    if "&" in url:
-        url = _unescaped(url)
-    url = url.strip(_STRIPPED)
+    if value == _AS_IT_IS:
+        url = tag[value].replace("&amp;", "&")
+        return Link(start, end, url, url, True)
+    url = _unescaped(tag[value]).strip(_STRIPPED)
     if not url.isprintable():
         url = url.translate(_DROPPED)
-    if not url.startswith(_HTTP) and not url[:8].lower().startswith(_HTTP):
+    if not url[:8].lower().startswith(_HTTP):
         return None
-    return Link(start, end, url, value != _UNQUOTED)
+    return Link(start, end, url, urls.requested(url), value != _UNQUOTED)
 
 
 def _unescaped(value: str) -> str:
@@ -157,31 +169,27 @@ def _character(reference: "re.Match[str]") -> str:
     return reference[0]
 
 
-def rewritten(html: bytes, replace: Callable[[Link], str | None], tail: bytes = b"") -> bytes:
-    """Return the document with each link's value replaced by what `replace` gives (None: left as it was).
+def rewritten(html: str, found: Found, values: Iterable[str | None], tail: str = "") -> str:
+    """Return the document with the value of each link found in it replaced (None: left as it was).
 
-    `tail` is put before the last `</body>`, else at the end.
+    A value is given as it stands between quotes. `tail` is put before the last `</body>`, else at the end.
     """
-    out: list[bytes] = []
+    out: list[str] = []
     at = 0
-    links, body_end = found(html)
-    for link in links:
+    links, body_end = found
+    for link, value in zip(links, values, strict=True):
         if at <= body_end < link.start:
             out += (html[at:body_end], tail)
-            at, tail = body_end, b""
-        url = replace(link)
-        if url is not None:
-            out += (html[at : link.start], _written(url, link.is_quoted))
+            at, tail = body_end, ""
+        if value is not None:
+            out += (html[at : link.start], value if link.is_quoted else _quoted(value))
             at = link.end
     if tail and body_end >= at:
         out += (html[at:body_end], tail)
-        at, tail = body_end, b""
+        at, tail = body_end, ""
     out += (html[at:], tail)
-    return b"".join(out)
+    return "".join(out)
 
 
-def _written(url: str, is_quoted: bool) -> bytes:
-    if _BARE.fullmatch(url):
-        return url.encode("ascii")
-    value = escape(url, quote=True).encode()
-    return value if is_quoted else b'"' + value + b'"'
+def _quoted(value: str) -> str:
+    return value if _BARE.fullmatch(value) else f'"{value}"'

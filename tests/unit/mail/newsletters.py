@@ -34,9 +34,10 @@ NEWSLETTERS = (
 )  # fmt: skip
 
 HOSTILE = (
-    b"<!--[if mso]>",
-    b"<a ", b"<a", b"<", b"<a <a <a =", b"<a href=", b'<a href="', b"<a href='\"", b"<!--", b"<!--[if ", b"<script>",
-    b"<script", b"</script", b"<title>", b"</body", b"</body>", b"<a href=https://x.test>", b"<a b=", b"< a", b"<!", b"<?",
-    b"<a\n\n\n", b"<p =", b"<p a=b ", b'<p a="b" ', b"<area/", b"&", b"<a href='https://x.test/&amp", b"<a href=https://x&#1;",
-    b"<a data-no-track ", b"<s", b"<style>x</style", b"<!---->", b"<a href=https://x.test data-no-trac>", b"a", b"=\"'",
+    "<!--[if mso]>",
+    "<a ", "<a", "<", "<a <a <a =", "<a href=", '<a href="', "<a href='\"", "<!--", "<!--[if ", "<script>",
+    "<script", "</script", "<title>", "</body", "</body>", "<a href=https://x.test>", "<a b=", "< a", "<!", "<?",
+    "<a\n\n\n", "<p =", "<p a=b ", '<p a="b" ', "<area/", "&", "<a href='https://x.test/&amp", "<a href=https://x&#1;",
+    "<a data-no-track ", "<s", "<style>x</style", "<!---->", "<a href=https://x.test data-no-trac>", "a", "=\"'",
+    '<a href="https://x.test" b="c"', '<a href="https://x.test"\n\n\n', '<a href="x" b="c" d ', '<a b="c" ',
 )  # fmt: skip
