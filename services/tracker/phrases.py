@@ -13,7 +13,7 @@ from shared.mail import nonexistence
 NO_SUCH_USER: Final = re.compile(
     r"""
     (?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?|rcpt
-        |account|address(?:ee)?|local\ part|login|alias|username|person)
+        |account|address(?:ee|es)?|local\ part|login|alias|username|person)
         \b[^.;\n]{0,60}?\b
         (?:is\ |was\ |are\ )?(?:unknown(?!\ (?:reason|error|cause|problem|failure|command|type|host|domain))|not\ (?:been\ |be\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
             |do\ not|did\ not|didn't|not)\ (?:currently\ )?exists?|non-?existent|not\ (?:a\ )?valid
@@ -32,13 +32,13 @@ NO_SUCH_USER: Final = re.compile(
     |(?:does\ ?n[o']?t|do\ not|did\ not|didn't|not)\ (?:have|find|exist|match
         |known)[^.;\n]{0,40}(?:account|mail\ ?box|user|recipient|address|directory|domain)
     |(?:do\ not|don't)\ (?:have|know)[^.;\n]{0,30}(?:user|account|address)
-    |not\ (?:listed\ in|found\ in|in\ (?:the\ )?)[^.;\n]{0,30}(?:directory|address\ book|user\ database
+    |not\ (?:listed\ in|found\ in|present\ in|in\ (?:the\ )?)[^.;\n]{0,30}(?:directory|address\ book|user\ database
         |names)
     |user\ unknown|no\ valid\ recipients?\ for\ this|user\ not\ known|(?:is|are)\ not\ (?:a\ )?valid\ users?\b
-        |address\ (?:is\ )?wrong\ or\ no\ longer\ valid|address\ couldn't\ be\ found|unrouteable\ (?:mail\ )?domain
+        |address\ (?:is\ )?wrong\ or\ no\ longer\ valid|address\ couldn't\ be\ found
         |unknown\ (?:or\ illegal\ )?(?:user|alias|local)|unknown\ in\ (?:virtual|local|relay)
         |account\ unknown
-    |recipientnotfound|recipient\ not\ found|unknown\ recipient|resolver\.adr\.\w{0,12}notfound
+    |recipientnotfound|recipient\ not\ found|unknown\ recipient|resolver\.adr\.\w{0,12}\ ?notfound|not\ in\ my\ validrcptto
         |\bunknown\ rcpt\b
     |this\ (?:user|address|account|mailbox)\ (?:doesn't|does\ not|no\ longer)\ (?:have|exist|exists)
         |has\ no\ mailbox|not\ a\ valid\ (?:user|mailbox|recipient|address)
@@ -56,6 +56,7 @@ NO_SUCH_USER: Final = re.compile(
     |(?:usuario|usu\w{1,2}rio|destinatario|destinat\w{1,2}rio|direcci\w{1,2}n|cuenta|buz\w{1,2}n|conta
         |endere\w{1,2}o)\b[^.;\n]{0,40}(?:desconocid|desconhecid|no\ existe|n\w{1,2}o\ existe|inexistent
         |no\ encontrad|inv\w{1,2}lid)
+    |no\ existe\ (?:dich[oa]|es[ea]|est[ea]|el|la|tal)\ (?:usuario|persona|cuenta|direcci\w{1,2}n|buz\w{1,2}n)|nessun\ utente\b
     |(?:utente|destinatario|casella|indirizzo)\b[^.;\n]{0,40}(?:sconosciut|inesistente|non\ esiste
         |non\ trovat)
     |(?:gebruiker|ontvanger|adres)\b[^.;\n]{0,40}(?:onbekend|bestaat\ niet|niet\ gevonden)
@@ -86,7 +87,7 @@ NO_SUCH_HOST: Final = re.compile(
         |domain))(?!\ keys?)
     |couldn't\ find\ any\ host|could\ not\ find\ (?:any\ )?(?:host|domain)
         |nxdomain|no\ dns\ (?:data|entry)\ for
-    |mail\ exchanger\ or\ ip\ address|\b(?:host|domain)\ \S{1,255}\ (?:is\ |was\ )?(?:unknown|not\ found|does\ not\ exist)
+    |mail\ exchanger\ or\ ip\ address|unrouteable\ (?:mail\ )?domain|\b(?:host|domain)\ \S{1,255}\ (?:is\ |was\ )?(?:unknown|not\ found|does\ not\ exist)
     |\bno\ (?:a|mx)\ (?:or\ (?:a|mx)\ )?records?\ (?:found|for)|domain\ \S{1,100}\ (?:couldn't
         |could\ not)\ be\ found
     """,
@@ -110,7 +111,7 @@ SOMETHING_ELSE: Final = re.compile(
         |later\b[^.]{0,20}again|timed?\ ?-?out|deferred|connection\ (?:refused|reset|lost)|resources
     |not\ accepting|does\ not\ accept|doesn't\ accept|restricted|restriction|expired|(?:only|non-?)\ ?members?\b|members?[\ -]only
     |sender\b[^.;\n]{0,40}(?:unknown|invalid|rejected|not\ (?:exist|found|be\ found|valid|verif)
-        |does\ ?n[o']?t\ exist|verif|denied|unverif)|(?:invalid|unknown|bad|unverified)\ sender
+        |does\ ?n[o']?t\ exist|verif|denied|unverif)|(?:invalid|unknown|bad|unverified|unroute?able)\ sender
         |verif(?:y|ication)\ (?:sender|failed)|from\ address|return\ path|(?<![->]>\ )mail\ from|reverse-?path|envelope\ from
     |authenticat|certificate|\btls\b|starttls|helo|ehlo|syntax\ error
     |\byour\ (?:\w{1,12}\ )?(?:server|host|hostname|ip|domain|isp|network|provider|client)\b

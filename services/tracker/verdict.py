@@ -132,7 +132,10 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         return False
     if code is not None and not _VAGUE_CODES.fullmatch(code):
         return False
-    return _says_nobody_has_it(said) or _says_no_such_host(said)
+    # A server that answers knows its own domain: where it says that one is unknown, it is the sender's. Exchange Online
+    # and old Sendmail put a code before what they found out themselves.
+    is_told_by_reporter = not smtp_code or code == "5.4.310" or "host unknown" in said
+    return _says_nobody_has_it(said) or (is_told_by_reporter and _says_no_such_host(said))
 
 
 def _gainsaid(code: str | None, words: str, dialogue: str) -> bool:

@@ -43,7 +43,7 @@ _UNKNOWN_HOST: Final = re.compile(
 
 # The sender, and where it is and wants answers, in the languages that reports and refusals are written in beside English.
 SENDER: Final = re.compile(
-    "absender|exp[e\u00e9]diteur|remitente|mittente|remetente|afzender|nadawc|avs[e\u00e4]nd|afsend|l\u00e4hett\u00e4j"
+    "absender|exp[e\u00e9]diteur|[e\u00e9]metteur|remitente|mittente|remetente|afzender|nadawc|avs[e\u00e4]nd|afsend|l\u00e4hett\u00e4j"
     "|odes[i\u00ed]latel|odosielate|g\u00f6nderen|g\u00f6nderici|felad\u00f3|expeditor"
     "|\u03b1\u03c0\u03bf\u03c3\u03c4\u03bf\u03bb|\u043e\u0442\u043f\u0440\u0430\u0432\u0438\u0442\u0435\u043b|\u0432\u0456\u0434\u043f\u0440\u0430\u0432\u043d\u0438\u043a"
     "|[\u53d1\u767c\u5bc4]\u4ef6[\u4eba\u8005]|\u53d1\u4fe1\u4eba|\u5dee\u51fa\u4eba|\u9001\u4fe1\u8005|\u9001\u4fe1\u5143|\u767a\u4fe1\u8005"
@@ -63,9 +63,9 @@ _AGREES: Final = re.compile(
     r"\b(?:recipient|address|rcpt|user|mail ?box|account|customer)\b[^.;\n]{0,30}\b(?:rejected|unavailable|not available|wrong|bad|gone|deleted"
     r"|removed|inactive)\b(?! (?:your|the|this|it|mail|message))|\binactive (?:e-?mail|address|user|mailbox)"
     r"|unknown\b(?! (?:reason|error|cause|problem|failure))|no such\b|no longer (?!accept)|n[o']t exist|non-?exist|not (?:be )?found|couldn't be found|misspelled"
-    r"|no (?:valid recipient|mail ?box|account|user)\b|\bbad (?:recipient|destination|address)|address (?:syntax|required)|has (?:moved|left)\b|\bleft (?:the|our)\b|\bnot (?:on file|listed|recogni[sz]ed|valid|known|ours|our|here)\b|unrecogni[sz]ed|unroute?able"
+    r"|no (?:valid recipient|mail ?box|account|user)\b|\bbad (?:recipient|destination|address)|address (?:syntax|required)|has (?:moved|left)\b|\bleft (?:the|our)\b|\bnot (?:on file|present|an? local|local|in my valid|listed|recogni[sz]ed|valid|known|ours|our|here)\b|unrecogni[sz]ed|unroute?able"
     r"|unbekannt|existiert nicht|kein solche|ung\u00fcltig|inconnu|introuvable|n'existe|invalide\b|desconocid|no existe|inv\u00e1lid|n\u00e3o existe|desconhecid|inexist"
-    r"|sconosciut|inesistent|non esiste|non valid[oa]|errat[oa]\b|sbagliat|onbekend|bestaat niet|nieznan|nie istnieje|nie ma takie|nieprawid\u0142|ok\u00e4nd|finns inte"
+    r"|nessun utente|sconosciut|inesistent|non esiste|non valid[oa]|errat[oa]\b|sbagliat|onbekend|bestaat niet|nieznan|nie istnieje|nie ma takie|nieprawid\u0142|ok\u00e4nd|finns inte"
     r"|ukjent|ukendt|finnes ikke|findes ikke|tuntematon|ei l\u00f6ydy|ismeretlen|nincs ilyen|nem l\u00e9tez|necunoscut|nu exist|neexist|nezn\u00e1m|neplatn"
     r"|ge\u00e7ersiz|bulunamad|\u0430\u0434\u0440\u0435\u0441 \u043d\u0435\u0432\u0435\u0440\u0435\u043d|\u043d\u0435\u0438\u0437\u0432\u0435\u0441\u0442|\u043d\u0435\u0432\u0435\u0440\u043d|\u043d\u0435\u0441\u0443\u0449\u0435\u0441\u0442\u0432|\u043d\u0435 \u0441\u0443\u0449\u0435\u0441\u0442\u0432|\u043d\u0435 \u043d\u0430\u0439\u0434\u0435\u043d|\u043d\u0435\u0442 \u0442\u0430\u043a\u043e|\u043d\u0435 \u0456\u0441\u043d\u0443|\u043d\u0435\u0432\u0456\u0434\u043e\u043c|\u043d\u0435 \u0437\u043d\u0430\u0439\u0434\u0435\u043d"
     r"|\u03b4\u03b5\u03bd \u03c5\u03c0\u03ac\u03c1\u03c7|\u03ac\u03b3\u03bd\u03c9\u03c3\u03c4|[\u65e0\u7121]\u6548|\u4e0d\u5b58\u5728|\u627e\u4e0d\u5230|[\u67e5\u65e0\u7121]\u6b64|\u4e0d\u660e|\u5b58\u5728\u3057\u307e|\u898b\u3064\u304b\u308a\u307e\u305b\u3093|\uc874\uc7ac\ud558\uc9c0|\ucc3e\uc744 \uc218 \uc5c6|\uc5c6\ub294|\uc798\ubabb\ub41c"

@@ -20,6 +20,7 @@ from services.tracker import verdict
         ("5.1.1", "550 5.1.1 <a@b.example> recipient rejected"), ("5.1.1", "550 5.1.1 inactive email address"), ("5.1.1", "550 5.1.1 this user no longer works here"),
         ("5.1.1", "550 5.1.1 Adresse ist ungültig"), ("5.1.1", "550 5.1.1 https://mx.example/unknown x1"), ("5.0.0", "550 Kein solcher Benutzer"),
         ("5.0.0", "550 nie ma takiego konta"), ("5.0.0", "550 нет такого пользователя"), ("5.0.0", "550 okänd mottagare"), ("5.0.0", "550 查無此人"),
+        ("5.0.0", "550 no existe ese usuario"), ("5.0.0", "550 Destination addresses were unknown"), ("5.0.0", "550 Host unknown (Authoritative answer)"),
         ("5.0.0", "550 ο χρήστης δεν υπάρχει"), ("5.0.0", "550 宛先が見つかりません"), ("5.0.0", "550 없는 메일 주소"), ("5.0.0", "550 mailbox could not be found"),
     ],
 )  # fmt: skip
@@ -59,6 +60,8 @@ def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) 
         "550-Verification failed for <o@shop.example> 550-No Such User Here 550 Sender verify failed",
         "550 You are not in the recipient's address book", "550 rejected: recipient refused for unknown reason", "550 Your IP address is invalid",
         "550 Your domain does not exist", "550 your server does not have a valid reverse address", "550 cannot find your domain",
+        "550 domain does not exist: mail.shop.example", "550 unrouteable mail domain", "550 invalid domain, see <https://mx.example/>", "550 unroutable sender address",
+        "550 Émetteur inconnu, adresse introuvable",
         "550 Domain of sender address does not exist", "550 Relay access denied", "550 relay not permitted, unknown recipient domain", "550 5.1.0 Address rejected.",
         "550 Callout verification failed: user unknown", "550 Mailbox not found or over quota", "554 Recipient address rejected: Access denied",
         "550 Message was not accepted: mailbox is restricted", "550 account closed", "550 The user is not on the whitelist, user unknown", "550 bad HELO, host unknown",
