@@ -35,7 +35,7 @@ _SUBJECT: Final = re.compile(
 _FAILURE: Final = re.compile(
     r"(?:could|can|was|were|has|have|did|is|are)(?: ?not|n't)\b.{0,40}(?:be )?(?:deliver|sent|reach|accept|process|find|found)"
     r"|not able to deliver|unable to (?:deliver|send|reach)|undeliver|non-deliver"
-    r"|delivery\b.{0,60}\b(?:fail|error|impossible|problem|suspend|abort|unsuccess)"
+    r"|delivery\b.{0,60}\b(?:fail|error|impossible|problem|suspend|abort|unsuccess|stopped)"
     r"|(?:fail(?:ed|ure)|error|problem)\b.{0,60}\b(?:deliver|recipient|address)|(?:permanent|fatal|delivery) (?:fatal )?error"
     r"|user unknown|unknown user|final-recipient:|returned to (?:the )?sender|(?:has been|is being|was) returned|encountered an error|rejected|refused"
     r"|(?:nicht|un)[ -]?(?:zugestellt|zustellbar|ausgeliefert)|konnte nicht|fehlgeschlagen"
@@ -117,7 +117,10 @@ def is_report(message: mime.Part, words: str, *, has_returned: bool) -> bool:
     sender = message.field("return-path").strip()
     empty_sender = sender == "<>" and not rfc3834.is_subject(subject)
     shows = by_subject and (not sender or has_returned or bool(_SHOWN.search(words[:MAX_WORDS])))
-    return (from_reporter or shows or empty_sender) and _says_so(words[:MAX_WORDS])
+    words = words[:MAX_WORDS]
+    return ((from_reporter or shows or empty_sender) and _says_so(words)) or (
+        from_reporter and bool(_DELIVERED.search(words))
+    )
 
 
 def is_from_daemon(message: mime.Part) -> bool:

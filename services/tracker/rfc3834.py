@@ -29,7 +29,7 @@ _ROBOTIC: Final = re.compile(
         |(?:vacation|out[-\ ]of[-\ ]office|ooo|away)\ (?:auto[-\ ]?)?(?:reply|response|notice|notification|message)
         |abwesenheits(?:notiz|nachricht|meldung|benachrichtigung|assistent)|frånvaromeddelande|fraværsbesked
         |automatick\w\ odpove[dď]|automatikus\ válasz|răspuns\ automat|automatski\ odgovor|samodejni\ odgovor|automaatvastus|automatinis\ atsakymas
-        |automātisk\w{1,2}\ atbilde|αυτόματη\ απάντηση|автоматична\ відповідь|автоматичен\ отговор|аутоматски\ одговор|balasan\ otomatis|balas\ automatik
+        |automātisk\w{1,2}\ atbilde|αυτόματη\ απάντηση|автоматична\ відповідь|автовідповід|автоматичен\ отговор|аутоматски\ одговор|sjálfvirkt\ svar|erantzun\ automatikoa|awtomatikong\ tugon|balasan\ otomatis|balas\ automatik
         |(?:thư\ )?trả\ lời\ tự\ động|(?:การ)?ตอบกลับอัตโนมัติ|מענה\ אוטומטי|תשובה\ אוטומטית|رد\ تلقائي|پاسخ\ خودکار|स्वचालित\ (?:उत्तर|जवाब)
         |автоответ|автоматическ\w{0,4}\ ответ|自動(?:返信|応答|回覆|回复)|自动(?:回复|答复)|자동\s?(?:응답|회신)|otomatik\ yanıt|auto:
     )""",

@@ -40,8 +40,11 @@ def recognise(message: mime.Part) -> Telling | None:
     """Return the wish, or None. An automatic answer to such an address is nobody's wish."""
     if not any(handles.is_unsubscribe_address(one) for one in own_addresses(message)):
         return None
-    # Clients that unsubscribe for their user may well say auto-generated; auto-replied is an answer.
-    answered = message.field("auto-submitted").strip().lower().startswith("auto-replied")
+    # Clients that unsubscribe for their user may well say auto-generated; auto-replied is an answer, but not Apple Mail's.
+    is_users_wish = message.field("x-apple-unsubscribe").strip().lower() == "true"
+    answered = not is_users_wish and message.field("auto-submitted").strip().lower().startswith(
+        "auto-replied"
+    )
     if answered or rfc3834.is_subject(message.field("subject")):
         return None
     return Telling((returned.addresses(message.field("from")) or [""])[0])

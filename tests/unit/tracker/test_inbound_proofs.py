@@ -190,3 +190,11 @@ async def test_an_automatic_answer_makes_nobody_leave(door: Door, field: str) ->
     letter = LEAVING.format(**(values | {"to": values["leaving"]})).replace("Subject: unsubscribe", field)
     await door.takes(letter)
     assert await door.suppressed() == {}
+
+
+async def test_apple_mail_answers_for_whoever_wants_to_leave(door: Door) -> None:
+    item = await door.sent("ann@world.test")
+    values = fields(item)
+    letter = LEAVING.format(**(values | {"to": values["leaving"]}))
+    await door.takes(f"Auto-Submitted: auto-replied\r\nX-Apple-Unsubscribe: true\r\n{letter}")
+    assert await door.told(item) == ["unsubscribed"]

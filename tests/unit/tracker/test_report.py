@@ -32,6 +32,20 @@ class TestWhoReports:
         ) == [("a@x.example", "hard")]
 
     @pytest.mark.parametrize(
+        ("text", "kind"),
+        [
+            ("Your message was successfully delivered to a@x.example.\n", "delivered"),
+            (
+                "We found a virus in your email to:\n-> a@x.example\n\nDelivery of the email was stopped!\n",
+                "soft",
+            ),
+        ],
+    )
+    def test_a_mail_system_need_not_say_so_in_the_subject(self, text: str, kind: str) -> None:
+        assert _findings(text, "From: postmaster@mx.example\nSubject: x\n") == [("a@x.example", kind)]
+        assert _report(text, "From: kim@mx.example\nSubject: x\n") is None
+
+    @pytest.mark.parametrize(
         "head",
         [
             "From: ndr@mx.example\nSubject: Undeliverable: Order\n", "Return-Path: <>\nFrom: gate@mx.example\nSubject: notice\n",

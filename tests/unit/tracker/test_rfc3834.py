@@ -46,7 +46,7 @@ def test_a_machine_shows_by_its_fields(fields: list[str], reason: str) -> None:
         "Otomatik Yanıt: Sipariş", "Αυτόματη απάντηση: Παραγγελία", "Автоматична відповідь: Замовлення", "Автоматичен отговор: Поръчка", "自動応答: ご注文",
         "不在通知: ご注文", "自动答复: 订单", "부재중 자동 응답", "מענה אוטומטי: הזמנה", "رد تلقائي: طلب", "ตอบกลับอัตโนมัติ: คำสั่ง", "Trả lời tự động: Đơn hàng",
         "Balasan otomatis: Pesanan", "Automatski odgovor: Narudžba", "Automaatvastus: Tellimus", "Automatinis atsakymas: Užsakymas",
-        "Automātiska atbilde: Pasūtījums", "Resposta automàtica: Comanda",
+        "Automātiska atbilde: Pasūtījums", "Resposta automàtica: Comanda", "Автовідповідь: Замовлення", "Sjálfvirkt svar: Pöntun", "Erantzun automatikoa: Eskaera",
     ],
 )  # fmt: skip
 def test_a_machine_shows_by_its_subject(subject: str) -> None:
