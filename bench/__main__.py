@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import batch, multipart, parts, sending, tracking
+from bench import batch, multipart, parts, postfix, sending, tracking
 from bench.figures import Row, table, write
 from tests.controls.world import Sink, World
 
@@ -32,8 +32,10 @@ async def _sending(names: set[str], count: int, rows: list[Row]) -> None:
             rows.append(await sending.idle(world))
         if "e2e" in names:
             await sending.end_to_end(world, sink, account, 64, count // 10)  # warm up
-            rows.append(await sending.end_to_end(world, sink, account, 64, count))
-            rows.append(await sending.end_to_end(world, sink, account, 256, count))
+            control = await postfix.rate(count // 5)
+            for connections in (64, 256):
+                row = await sending.end_to_end(world, sink, account, connections, count)
+                rows.append(postfix.beside(row, control))
         if "tracked" in names:
             rows += await tracking.on_and_off(world, sink, account, count)
         if "latency" in names:
