@@ -83,6 +83,8 @@ _HEADER_SOON: Final = re.compile(
 
 def addresses(text: str) -> list[str]:
     """Return every address in the text once, in order, without its trailing full stop."""
+    if "@" not in text:
+        return []
     plain = unquoted(text[: mime.MAX_TEXT])
     found = (_TYPED.sub("", one.rstrip(".")) for one in ADDRESS.findall(plain))
     return list(dict.fromkeys(one.lstrip("'`") for one in found))
