@@ -24,7 +24,7 @@ NO_SUCH_USER: Final = re.compile(
         (?:\ or\ (?:unknown|illegal|invalid|unresolvable|disallowed
             |nonexistent))?\ ?(?:[a-z'-]{1,14}\ ){0,2}?(?:local[\ -]?part|users?\b|mail\ ?box
             |recipients?\b|account|person\b|alias|addressee|address\b|mail\ address|rcpt|customer
-            |user\ id|userid)
+            |user\ id|userid)(?!\ (?:type|count|error)\b)
     |no\ (?:mail\ ?box|account|user|recipient)\ (?:here\ )?(?:by|with|called|named|at|for
         |under)\ (?:that|this)?
     |no\ mail\ ?box\ (?:here|found|available\ (?:here|for\ this\ user))|mailbox\ not\ here
@@ -128,7 +128,8 @@ SOMETHING_ELSE: Final = re.compile(
     |voll\b|sature|pleine|llen[ao]|lleno|piena|\blotad|insufic|esaurit|brak\ miejsca|\bzit\ vol\b|(?:\xe4r|er|on)\ full\b
     |zur\ zeit|zeitweilig|momentan|temporai?r|temporalment|tijdelijk|chwilow|tymczasow|midlertidig
     |\bcapacity\b|\bstorage\b|receiving\ (?:too|mail|e-?mail|at)|mail\ receiving
-    """,
+    |"""
+    + nonexistence.NOT_THE_RECIPIENT,
     re.VERBOSE,
 )
 # An account that is there and was taken from its user, whatever code is given for that.

@@ -49,26 +49,33 @@ SENDER: Final = re.compile(
     "|[\u53d1\u767c\u5bc4]\u4ef6[\u4eba\u8005]|\u53d1\u4fe1\u4eba|\u5dee\u51fa\u4eba|\u9001\u4fe1\u8005|\u9001\u4fe1\u5143|\u767a\u4fe1\u8005"
     "|\ubcf4\ub0b8 ?\uc0ac\ub78c|\ubcf4\ub0b4\ub294 ?\uc0ac\ub78c|[\ubc1c\uc1a1]\uc2e0 ?[\uc790\uc778]"
     r"|(?:adress?e?|adresu?|direcci[o\u00f3]n|indirizzo|endere[c\u00e7]o) ip\b|ip[ -]?(?:adress?|\u0430\u0434\u0440\u0435\u0441|[\u5730\u4f4d]\u5740|\u30a2\u30c9\u30ec\u30b9|\uc8fc\uc18c)"
-    "|r\u00fccksende|(?:adresse|direcci\u00f3n|endere\u00e7o|indirizzo) d[ei] r(?:etour|etorno|itorno)|\u043e\u0431\u0440\u0430\u0442\u043d|\u0430\u0434\u0440\u0435\u0441 \u043a\u043b\u0438\u0435\u043d\u0442"
+    "|r\u00fccksende|(?:adresse|direcci\u00f3n|endere\u00e7o|indirizzo) d[ei] r(?:etour|etorno|itorno)|\u043e\u0431\u0440\u0430\u0442\u043d|\u043a\u043b\u0438\u0435\u043d\u0442"
 )
 # A mailbox that is there and rests, in those languages.
 RESTS: Final = (
     "d[e\u00e9]sactiv|desativad|disattivat|dea[ck]tiv|dezaktyw|\u043e\u0442\u043a\u043b\u044e\u0447"
     "|[\u7981\u505c]\u7528|[\u51bb\u51cd]\u7ed3|\u51cd\u7d50|\u4f11\u7720|\ube44\ud65c\uc131|\ud734\uba74"
 )
+_STOPS: Final = re.compile(r"[.;\u3002]")
 # Two words, or some of a script without spaces: less than that explains nothing.
 _SENTENCE: Final = re.compile(r"[^\W\d_]{2,}\W{1,4}[^\W\d_]{3}|[\u3040-\uffef]{4}")
 # What agrees with a code that nobody has the address; alone it would prove nothing.
 _AGREES: Final = re.compile(
     r"\b(?:recipient|address|rcpt|user|mail ?box|account|customer)\b[^.;\n]{0,30}\b(?:rejected|unavailable|not available|wrong|bad|gone|deleted"
     r"|removed|inactive)\b(?! (?:your|the|this|it|mail|message))|\binactive (?:e-?mail|address|user|mailbox)"
-    r"|unknown\b(?! (?:reason|error|cause|problem|failure))|no such\b|no longer (?!accept)|n[o']t exist|non-?exist|not (?:be )?found|couldn't be found|misspelled"
+    r"|unknown\b(?! (?:\w+ )?(?:reason|error|cause|problem|failure|type|client))|no such\b|no longer (?!accept)|n[o']t exist|non-?exist|not (?:be )?found|couldn't be found|misspelled"
     r"|no (?:valid recipient|mail ?box|account|user)\b|\bbad (?:recipient|destination|address)|address (?:syntax|required)|has (?:moved|left)\b|\bleft (?:the|our)\b|\bnot (?:on file|present|an? local|local|in my valid|listed|recogni[sz]ed|valid|known|ours|our|here)\b|unrecogni[sz]ed|unroute?able"
     r"|unbekannt|existiert nicht|kein solche|ung\u00fcltig|inconnu|introuvable|n'existe|invalide\b|desconocid|no existe|inv\u00e1lid|n\u00e3o existe|desconhecid|inexist"
     r"|nessun utente|sconosciut|inesistent|non esiste|non valid[oa]|errat[oa]\b|sbagliat|onbekend|bestaat niet|nieznan|nie istnieje|nie ma takie|nieprawid\u0142|ok\u00e4nd|finns inte"
     r"|ukjent|ukendt|finnes ikke|findes ikke|tuntematon|ei l\u00f6ydy|ismeretlen|nincs ilyen|nem l\u00e9tez|necunoscut|nu exist|neexist|nezn\u00e1m|neplatn"
     r"|ge\u00e7ersiz|bulunamad|\u0430\u0434\u0440\u0435\u0441 \u043d\u0435\u0432\u0435\u0440\u0435\u043d|\u043d\u0435\u0438\u0437\u0432\u0435\u0441\u0442|\u043d\u0435\u0432\u0435\u0440\u043d|\u043d\u0435\u0441\u0443\u0449\u0435\u0441\u0442\u0432|\u043d\u0435 \u0441\u0443\u0449\u0435\u0441\u0442\u0432|\u043d\u0435 \u043d\u0430\u0439\u0434\u0435\u043d|\u043d\u0435\u0442 \u0442\u0430\u043a\u043e|\u043d\u0435 \u0456\u0441\u043d\u0443|\u043d\u0435\u0432\u0456\u0434\u043e\u043c|\u043d\u0435 \u0437\u043d\u0430\u0439\u0434\u0435\u043d"
     r"|\u03b4\u03b5\u03bd \u03c5\u03c0\u03ac\u03c1\u03c7|\u03ac\u03b3\u03bd\u03c9\u03c3\u03c4|[\u65e0\u7121]\u6548|\u4e0d\u5b58\u5728|\u627e\u4e0d\u5230|[\u67e5\u65e0\u7121]\u6b64|\u4e0d\u660e|\u5b58\u5728\u3057\u307e|\u898b\u3064\u304b\u308a\u307e\u305b\u3093|\uc874\uc7ac\ud558\uc9c0|\ucc3e\uc744 \uc218 \uc5c6|\uc5c6\ub294|\uc798\ubabb\ub41c"
+)
+# Whoever wrote, and where mail goes on to, in English beside the word sender.
+NOT_THE_RECIPIENT: Final = (
+    r"\boriginat(?:or|ing)|(?:return|reply)\ address|envelope[\ -]from|\bsen(?:t|ding)\ from|\bwho\ sent|\byour\ (?:e-?mail\ )?(?:address\b(?!\ book)|account)"
+    r"|(?:this|external|internal|outside)\ senders?\b|(?:for|this|as\ a)\ relay\b|unknown\ (?:mail\ )?client"
+    r"|licen[sc]e|\bmigrat|\btry\ (?:an)?other|allowed\ list|dns\ (?:failure|problem|timeout)"
 )
 _VETOES: Final = re.compile(
     "|".join(
@@ -99,6 +106,7 @@ _VETOES: Final = re.compile(
             r"gesperrt|bloqu|blocca|zablokowan|suspens|\u0441\u043f\u0430\u043c|\u0431\u043b\u043e\u043a\u0438\u0440|\u0444\u0438\u043b\u044c\u0442\u0440",
             r"\u8ff7\u60d1|\u30d6\u30ed\u30c3\u30af|\u5783\u573e|\uc2a4\ud338|\ucc28\ub2e8",
             SENDER.pattern,
+            NOT_THE_RECIPIENT,
             RESTS,
             # the account of ours
             r"authenticat|credential|log ?in\b|password|starttls|\btls\b|encrypt",
@@ -136,7 +144,8 @@ def agrees(answer: str) -> bool:
 
     No veto is enough where the code alone decides: there are more ways to say that a mailbox is there than anybody lists.
     """
-    return _SENTENCE.search(answer) is None or _AGREES.search(answer) is not None
+    sentences = (one for one in _STOPS.split(answer) if not SENDER.search(one))
+    return _SENTENCE.search(answer) is None or any(_AGREES.search(one) for one in sentences)
 
 
 def _speaks_of_something_else(said: str) -> bool:
