@@ -1,7 +1,7 @@
 """A lane is one account in one dispatcher: its sessions, its breaker, its limits, and how much it may hold.
 
-It holds what its SMTP slots and a short queue need and no more, so that an account with a million
-waiting, or a relay that answers in 30 s, never fills the window all accounts share.
+It holds what its SMTP slots and a short queue need, or what it gets done in a few seconds, and no more, so that
+an account with a million waiting, or a relay that answers in 30 s, never fills the window all accounts share.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from shared.runtime.configuration import Account
 from shared.runtime.rate import Rate
 
 QUEUE_PER_CONNECTION: Final = 4
-QUEUE_SECONDS: Final = 4
+QUEUE_SECONDS: Final = 8
 IDLE_AFTER: Final = 30.0
 
 
@@ -103,14 +103,14 @@ class Lane:
         """Return how many records this lane may hold unasked: slots and a queue of a few seconds.
 
         `left` is how much of the window that all accounts share is free here: there is always some for the
-        next account, however many are slow.
+        next account, however many are slow. What a quick one holds is soon free again, and what it may not hold
+        costs a record and a row more each; but other dispatchers hold of it, too, by their connections.
         """
-        short = QUEUE_PER_CONNECTION * (self.share or self.connections)
-        allowed = max(short, QUEUE_SECONDS * self._rate.per_second(time.monotonic()))
+        short = min(QUEUE_PER_CONNECTION * (self.share or self.connections), left // 8)
+        quick = QUEUE_SECONDS * self._rate.per_second(time.monotonic())
+        allowed = max(1, short, min(quick, left * self.share // (2 * self.connections)))
         step = self.account.limits.interval if self.account else 0.0
-        if step:
-            allowed = min(allowed, max(2, math.ceil(limits.WAIT_AT_MOST / step)))
-        return min(allowed, max(1, left // 8))
+        return min(allowed, max(2, math.ceil(limits.WAIT_AT_MOST / step))) if step else allowed
 
     def may_claim(self) -> int:
         """Return how many may be claimed at once: those in transmission and the next half second's.
