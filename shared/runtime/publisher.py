@@ -29,6 +29,7 @@ BATCH_BYTES: Final = 16 * 1024 * 1024
 BUFFER_BYTES: Final = 64 * 1024 * 1024
 RETRY_AFTER: Final = 0.25
 PROBLEM_FADES: Final = 5.0
+SWEEP_EVERY: Final = 0.1
 
 
 class Publisher:
@@ -43,7 +44,8 @@ class Publisher:
         self._room = asyncio.Event()
         self._busy = False
         self._waiting: set[Entry] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._sweep: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
         self._problem: tuple[float, str] | None = None
         self._full = False
         self._batches = batching.Batches(log, self._hold)
@@ -62,17 +64,14 @@ class Publisher:
 
     def start(self) -> None:
         """Begin flushing; call once in a running loop."""
-        self._tasks = [
-            asyncio.create_task(self._flush_for_ever(), name="publisher"),
-            asyncio.create_task(self._end_what_is_late(), name="publisher-deadlines"),
-        ]
+        self._task = asyncio.create_task(self._flush_for_ever(), name="publisher")
 
     async def stop(self) -> None:
         """Flush what is queued, then end. Call after the last `append`."""
         await asyncio.gather(*(entry.done for entry in self._waiting), return_exceptions=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def append(self, item: record.Record, *, guard: int | None = None, within: float = 30.0) -> int:
         """Append one record and return its sequence once the broker has it on disk.
@@ -87,6 +86,8 @@ class Publisher:
             await self._make_room(entry.size, within)
         self._bytes += entry.size
         self._waiting.add(entry)
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP_EVERY, self._end_what_is_late)
         self._queue.append(entry)
         self._wake.set()
         try:
@@ -130,14 +131,14 @@ class Publisher:
         except TimeoutError:
             raise Unconfirmed("the broker is too slow: the buffer of unconfirmed records is full") from None
 
-    async def _end_what_is_late(self) -> None:
+    def _end_what_is_late(self) -> None:
         """End every future whose time is over: one sweep is cheaper than a timer for each record."""
         loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(0.1)
-            now = loop.time()
-            for entry in [entry for entry in self._waiting if entry.deadline < now]:
-                entry.fail(Unconfirmed(entry.last_error or "the broker did not answer in time"))
+        now = loop.time()
+        for entry in [entry for entry in self._waiting if entry.deadline < now]:
+            entry.fail(Unconfirmed(entry.last_error or "the broker did not answer in time"))
+        # An idle process is not woken for nothing.
+        self._sweep = loop.call_later(SWEEP_EVERY, self._end_what_is_late) if self._waiting else None
 
     async def _flush_for_ever(self) -> None:
         while True:

@@ -113,6 +113,19 @@ async def test_a_silent_broker_ends_every_future_in_time_and_loses_nothing_after
             assert [found.event_id for found in history] == [item.event_id]
 
 
+async def test_a_broker_that_falls_silent_after_a_rest_is_noticed_in_time_as_well(
+    own_nats: servers.NatsServer,
+) -> None:
+    await runtime.bootstrap(own_nats.url)
+    async with runtime.open_log(own_nats.url) as (_, publisher):
+        await publisher.append(a_request())
+        await eventually(lambda: publisher._sweep is None)  # nothing waits: nobody looks at the clock
+        own_nats.pause()
+        with pytest.raises(Unconfirmed):
+            await publisher.append(a_request(), within=0.5)
+        own_nats.resume()
+
+
 async def test_what_was_confirmed_survives_kill_9_of_the_broker_and_the_rest_is_repeated(
     own_nats: servers.NatsServer,
 ) -> None:
