@@ -26,6 +26,17 @@ WATCH_WITHIN = 0.1
 WRONG_LAST_SEQUENCE = 10071
 
 
+class _State(msgspec.Struct):
+    last_seq: int
+
+
+class _Info(msgspec.Struct):
+    state: _State | None = None
+
+
+_decode_info = msgspec.json.Decoder(_Info).decode
+
+
 class Changed(Exception):
     """The entry was changed by somebody else since it was read."""
 
@@ -214,6 +225,9 @@ class Bucket(Generic[T]):
             try:
                 assert self._kv is not None
                 watcher = await self._kv.watchall()
+                assert watcher._sub is not None
+                # It looks four times a second for a reply that is owed only where there is no callback.
+                watcher._sub._sub._jsi._fctask.cancel()
                 async for entry in watcher:
                     if entry is not None:
                         self._take(entry)
@@ -238,7 +252,11 @@ class Bucket(Generic[T]):
         self._checked_at = asyncio.get_running_loop().time()
 
     async def _last_at_leader(self) -> int:
-        info = await self._client.jetstream(timeout=2).stream_info(f"KV_{self._name}")
+        # Asked twice a second for every bucket: nats-py's `stream_info` costs half as much again.
+        answer = await self._client.request(f"$JS.API.STREAM.INFO.KV_{self._name}", timeout=2)
+        info = _decode_info(answer.data)
+        if info.state is None:
+            raise nats.errors.Error(f"the broker did not tell of bucket {self._name}: {answer.data[:200]!r}")
         return info.state.last_seq
 
     async def _compare(self) -> None:
