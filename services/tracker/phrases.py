@@ -17,7 +17,7 @@ NO_SUCH_USER: Final = re.compile(
         \b[^.;\n]{0,60}?\b
         (?:is\ |was\ |are\ )?(?:unknown(?!\ (?:reason|error|cause|problem|failure|command|type|host|domain))|not\ (?:been\ |be\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
             |do\ not|did\ not|didn't|not)\ (?:currently\ )?exists?|non-?existent|not\ (?:a\ )?valid
-            |invalid|not\ (?:be\ )?(?:listed|recogni[sz]ed|registered|resolved)|no\ longer\ (?:exists?
+            |invalid|not\ (?:be\ )?(?:listed|recogni[sz]ed|registered|resolved)|no\ longer\ (?:on\ (?:this\ )?server|exists?
             |valid)|has\ been\ removed|undefined)
     |(?:unknown|no\ such|invalid|non-?existent|bad|illegal|incorrect|undefined|unrecogni[sz]ed
         |nonexisting|not\ our)
@@ -68,6 +68,7 @@ NO_SUCH_USER: Final = re.compile(
     |(?:ok\w{1,2}nd|ukjent|ukendt)\ (?:mottagare|anv\w{1,2}ndare|mottaker|bruker|modtager|bruger)
     |tuntematon\ (?:vastaanottaja|k\w{1,2}ytt\w{1,2}j\w{1,2})|(?:vastaanottajaa|k\w{1,2}ytt\w{1,2}j\w{1,4}|osoitetta)\ ei\ l\w{1,2}ydy
     |(?:ismeretlen|nincs\ ilyen)\ (?:felhaszn\w{1,2}l\w{1,2}|c\w{1,2}mzett|postafi\w{1,2}k)
+    |(?:felhaszn\w{1,2}l\w{1,2}|c\w{1,2}mzett|postafi\w{1,2}k)\ nem\ (?:l\w{1,2}tezik|tal\w{1,2}lhat\w{1,2})
     |(?:utilizator(?:ul)?|destinatar(?:ul)?)\b[^.;\n]{0,20}(?:inexistent|necunoscut|nu\ exist)
     |(?:u\u017eivatel|p\u0159\xedjemce|pou\u017e\xedvate\u013e|pr\xedjemca|adresa)\b[^.;\n]{0,40}(?:neexistuje|nezn\xe1m|nebyl\w?\ nalezen)
         |nezn\xe1m[y\xfd]\ (?:u\u017eivatel|p\u0159\xedjemce|adres\xe1t|pou\u017e\xedvate\u013e|pr\xedjemca)

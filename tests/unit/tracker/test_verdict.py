@@ -20,6 +20,7 @@ from services.tracker import verdict
         ("5.1.1", "550 5.1.1 <a@b.example> recipient rejected"), ("5.1.1", "550 5.1.1 inactive email address"), ("5.1.1", "550 5.1.1 this user no longer works here"),
         ("5.1.1", "550 5.1.1 Adresse ist ungültig"), ("5.1.1", "550 5.1.1 https://mx.example/unknown x1"), ("5.0.0", "550 Kein solcher Benutzer"),
         ("5.0.0", "550 nie ma takiego konta"), ("5.0.0", "550 нет такого пользователя"), ("5.0.0", "550 okänd mottagare"), ("5.0.0", "550 查無此人"),
+        ("5.0.0", "550 宛先不明"), ("5.0.0", "550 A felhasználó nem létezik"), ("5.0.0", "550 Recipient no longer on server"), ("5.1.1", "550 5.1.1 存在しないメールアドレスです"),
         ("5.0.0", "550 no existe ese usuario"), ("5.0.0", "550 Destination addresses were unknown"), ("5.0.0", "550 Host unknown (Authoritative answer)"),
         ("5.0.0", "550 ο χρήστης δεν υπάρχει"), ("5.0.0", "550 宛先が見つかりません"), ("5.0.0", "550 없는 메일 주소"), ("5.0.0", "550 mailbox could not be found"),
     ],
