@@ -5,7 +5,7 @@ payload is only what happened. What this version does not know is reported as su
 """
 
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
@@ -63,8 +63,8 @@ def payload(event: Event) -> bytes:
 
 def rfc3339(at: datetime) -> str:
     """Return an aware time as RFC 3339 in UTC with `Z` and microseconds."""
-    if at.tzinfo is UTC:  # ours are: a tenth of what strftime takes
-        return f"{at.isoformat(timespec='microseconds')[:-6]}Z"
+    if at.tzinfo is UTC and at.microsecond:  # as ours are; msgspec leaves a fraction of zero out
+        return cast(str, msgspec.to_builtins(at))
     try:
         at = at.astimezone(UTC)
     except OverflowError:  # a stranger's record, at the edge of time; it must still reach the dead letters

@@ -49,6 +49,12 @@ def test_a_time_is_told_in_utc() -> None:
     assert record.rfc3339(berlin) == "2026-07-01T12:00:00.000000Z"
 
 
+@pytest.mark.parametrize(("micros", "fraction"), [(0, "000000"), (5, "000005"), (500_000, "500000")])
+def test_a_time_has_its_microseconds(micros: int, fraction: str) -> None:
+    at = datetime(2026, 7, 1, 12, 0, 0, micros, tzinfo=UTC)
+    assert record.rfc3339(at) == f"2026-07-01T12:00:00.{fraction}Z"
+
+
 def test_a_type_of_newer_software_is_unknown_not_broken() -> None:
     with pytest.raises(record.UnknownEvent, match=r"sendlog\.email\.photographed\.v1"):
         _decode(_item(), **{"ce-type": "sendlog.email.photographed.v1"})
