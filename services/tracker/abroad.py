@@ -24,7 +24,7 @@ NO_SUCH_USER: Final = re.compile(
 )
 # Beside words of an unknown user these mean something else: full, for now, blocked, spam.
 SOMETHING_ELSE: Final = re.compile(
-    r"überschritten|überfüllt|dépass|saturé|przepełn|plná|kota\b|doldu\b|переполн|закончил|превыш|已[满滿]|容量|空间|空間|いっぱい|용량|공간|초과|가득"
+    r"überschritten|überfüllt|täynn|pełn|plină|plný|γεμάτ|dépass|saturé|przepełn|plná|kota\b|doldu\b|переполн|закончил|превыш|已[满滿]|容量|空间|空間|いっぱい|용량|공간|초과|가득"
     r"|vorübergehend|dočasn|geçici|tillfällig|väliaik|ideiglenes|προσωριν|временн|тимчасов|[暂暫]时|暫時|一時的|일시|休眠|휴면"
     r"|спам|фильтр|заблокирован|迷惑|ブロック|受信拒否|拒否設定|垃圾|스팸|차단|수신 ?거부"
 )

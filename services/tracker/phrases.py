@@ -126,7 +126,7 @@ SOMETHING_ELSE: Final = re.compile(
     |command\ output|procmail|maildrop|permission\ denied|can't\ create|couldn't\ create|i/o\ error
         |internal\ (?:software|server)?\ ?error|configuration\ error|config\ error|local\ configuration
     |\bbloqu|\bblocca|\bblockiert|\bgesperrt|\bfiltr[eo]\b|\bzablokowan|suspen[ds][aiou]
-    |voll\b|sature|pleine|llen[ao]|lleno|piena|\blotad|insufic|esaurit|brak\ miejsca|\bzit\ vol\b|(?:\xe4r|er|on)\ full\b
+    |voll\b|megtelt|betelt|\bdolu\b|sature|pleine|llen[ao]|lleno|piena|\blotad|insufic|esaurit|brak\ miejsca|\bzit\ vol\b|(?:\xe4r|er|on)\ full\b
     |zur\ zeit|zeitweilig|momentan|temporai?r|temporalment|tijdelijk|chwilow|tymczasow|midlertidig
     |\bcapacity\b|\bstorage\b|receiving\ (?:too|mail|e-?mail|at)|mail\ receiving
     |"""

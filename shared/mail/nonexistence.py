@@ -55,21 +55,23 @@ SENDER: Final = re.compile(
 RESTS: Final = (
     "d[e\u00e9]sactiv|desativad|disattivat|dea[ck]tiv|dezaktyw|\u043e\u0442\u043a\u043b\u044e\u0447"
     "|[\u7981\u505c]\u7528|[\u51bb\u51cd]\u7ed3|\u51cd\u7d50|\u4f11\u7720|\ube44\ud65c\uc131|\ud734\uba74"
+    "|dezactiv|inaktiv|letilt|felf\u00fcgg|devre d\u0131\u015f|pozastav|vypnut|suljettu|avst\u00e4ng|sp[\u00e4\u00e6]rr|sperret|blok[keo]|blocat"
+    "|\u0437\u0430\u0431\u043b\u043e\u043a|\u043f\u0440\u0438\u043e\u0441\u0442\u0430\u043d|\u043d\u0435\u0430\u043a\u0442\u0438\u0432|\u03b1\u03c0\u03b5\u03bd\u03b5\u03c1\u03b3|\u03b1\u03c0\u03bf\u03ba\u03bb\u03b5\u03b9"
 )
 _STOPS: Final = re.compile(r"[.;\u3002]")
 # Two words, or some of a script without spaces: less than that explains nothing.
 _SENTENCE: Final = re.compile(r"[^\W\d_]{2,}\W{1,4}[^\W\d_]{3}|[\u3040-\uffef]{4}")
 # What agrees with a code that nobody has the address; alone it would prove nothing.
 _AGREES: Final = re.compile(
-    r"\b(?:recipient|address|rcpt|user|mail ?box|account|customer)\b[^.;\n]{0,30}\b(?:rejected|unavailable|not available|wrong|bad|gone|deleted"
+    r"\b(?:recipient|address|rcpt|user|mail ?box|account|customer)\b[^.;\n]{0,30}\b(?:rejected|unavailable|not available|invalid|wrong|bad|gone|deleted"
     r"|removed|inactive)\b(?! (?:your|the|this|it|mail|message))|\binactive (?:e-?mail|address|user|mailbox)"
-    r"|unknown\b(?! (?:\w+ )?(?:reason|error|cause|problem|failure|type|client))|no such\b|no longer (?!accept)|n[o']t exist|non-?exist|not (?:be )?found|couldn't be found|misspelled"
+    r"|unknown\b(?! (?:\w+ )?(?:reason|error|cause|problem|failure|type|client))|no such\b|no longer (?!accept)|\binvalid (?:recipient|mailbox|user|address|account)|\bno one\b|not a (?:valid|known)|\bnot (?:on this|in our)\b|n[o']t exist|non-?exist|not (?:be )?found|couldn't be found|misspelled"
     r"|no (?:valid recipient|mail ?box|account|user)\b|\bbad (?:recipient|destination|address)|address (?:syntax|required)|has (?:moved|left)\b|\bleft (?:the|our)\b|\bnot (?:on file|present|an? local|local|in my valid|listed|recogni[sz]ed|valid|known|ours|our|here)\b|unrecogni[sz]ed|unroute?able"
-    r"|unbekannt|existiert nicht|kein solche|ung\u00fcltig|inconnu|introuvable|n'existe|invalide\b|desconocid|no existe|inv\u00e1lid|n\u00e3o existe|desconhecid|inexist"
+    r"|unbekannt|existiert nicht|nicht (?:gefunden|bekannt|vorhanden)|mit diesem namen|aucune? (?:utilisateur|destinataire|compte|bo)|\byok\b|nebyl\w? nalezen|kein solche|ung\u00fcltig|inconnu|introuvable|n'existe|invalide\b|desconocid|no existe|inv\u00e1lid|n\u00e3o existe|desconhecid|inexist"
     r"|nessun utente|sconosciut|inesistent|non esiste|non valid[oa]|errat[oa]\b|sbagliat|onbekend|bestaat niet|nieznan|nie istnieje|nie ma takie|nieprawid\u0142|ok\u00e4nd|finns inte"
     r"|ukjent|ukendt|finnes ikke|findes ikke|tuntematon|ei l\u00f6ydy|ismeretlen|nincs ilyen|nem l\u00e9tez|necunoscut|nu exist|neexist|nezn\u00e1m|neplatn"
     r"|ge\u00e7ersiz|bulunamad|\u0430\u0434\u0440\u0435\u0441 \u043d\u0435\u0432\u0435\u0440\u0435\u043d|\u043d\u0435\u0438\u0437\u0432\u0435\u0441\u0442|\u043d\u0435\u0432\u0435\u0440\u043d|\u043d\u0435\u0441\u0443\u0449\u0435\u0441\u0442\u0432|\u043d\u0435 \u0441\u0443\u0449\u0435\u0441\u0442\u0432|\u043d\u0435 \u043d\u0430\u0439\u0434\u0435\u043d|\u043d\u0435\u0442 \u0442\u0430\u043a\u043e|\u043d\u0435 \u0456\u0441\u043d\u0443|\u043d\u0435\u0432\u0456\u0434\u043e\u043c|\u043d\u0435 \u0437\u043d\u0430\u0439\u0434\u0435\u043d"
-    r"|\u03b4\u03b5\u03bd \u03c5\u03c0\u03ac\u03c1\u03c7|\u03ac\u03b3\u03bd\u03c9\u03c3\u03c4|[\u65e0\u7121]\u6548|\u4e0d\u5b58\u5728|\u627e\u4e0d\u5230|[\u67e5\u65e0\u7121]\u6b64|\u4e0d\u660e|\u5b58\u5728\u3057[\u306a\u307e]|\u898b\u3064\u304b\u308a\u307e\u305b\u3093|\uc874\uc7ac\ud558\uc9c0|\ucc3e\uc744 \uc218 \uc5c6|\uc5c6\ub294|\uc798\ubabb\ub41c"
+    r"|\u03b4\u03b5\u03bd \u03c5\u03c0\u03ac\u03c1\u03c7|\u03ac\u03b3\u03bd\u03c9\u03c3\u03c4|[\u65e0\u7121]\u6548|\u4e0d\u5b58\u5728|\u627e\u4e0d\u5230|[\u67e5\u65e0\u7121]\u6b64|[\u6ca1\u6c92]\u6709[\u8fd9\u9019\u8be5\u8a72]|\u4e0d\u660e|\u5b58\u5728\u3057[\u306a\u307e]|\u898b\u3064\u304b\u308a\u307e\u305b\u3093|\uc874\uc7ac\ud558\uc9c0|\ucc3e\uc744 \uc218 \uc5c6|\uc5c6\ub294|\uc798\ubabb\ub41c"
 )
 # Whoever wrote, and where mail goes on to, in English beside the word sender.
 NOT_THE_RECIPIENT: Final = (
@@ -102,6 +104,7 @@ _VETOES: Final = re.compile(
             r"over (?:size|storage|its)|allocation|has been reached|smtputf8|non-ascii|mailbox unavailable|message rejected|rejected message",
             # full, in the languages of those who say it
             r"\bvoll\b|\u00fcberf\u00fcllt|\bpleine?\b|satur|\bllen[oa]\b|\bpien[oa]\b|\bchei[oa]\b|\bpln[\u00e1\u00fdae]|\bvol\b|\u043f\u0435\u0440\u0435\u043f\u043e\u043b\u043d|\u6ee1",
+            r"megtelt|betelt|\bdolu\b|t\u00e4ynn|pe\u0142n|plin\u0103|\u03b3\u03b5\u03bc\u03ac\u03c4|\u043f\u0435\u0440\u0435\u043f\u043e\u0432\u043d|\u7a7a[\u95f4\u9593]|\u5bb9\u91cf|\uc6a9\ub7c9|\uacf5\uac04",
             # blocked or taken for spam, in theirs as well
             r"gesperrt|bloqu|blocca|zablokowan|suspens|\u0441\u043f\u0430\u043c|\u0431\u043b\u043e\u043a\u0438\u0440|\u0444\u0438\u043b\u044c\u0442\u0440",
             r"\u8ff7\u60d1|\u30d6\u30ed\u30c3\u30af|\u5783\u573e|\uc2a4\ud338|\ucc28\ub2e8",

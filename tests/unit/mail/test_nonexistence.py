@@ -12,6 +12,10 @@ from shared.mail import nonexistence
 
 # (code, text as it follows the code, lines joined by newline)
 GONE = [
+    (550, "5.1.1 invalid recipient"),
+    (550, "5.1.1 Benutzer nicht gefunden"),
+    (550, "5.1.1 нет такого пользователя"),
+    (550, "5.1.1 存在しないメールアドレスです"),
     # Postfix
     (550, "5.1.1 <x@a.test>: Recipient address rejected: User unknown in local recipient table"),
     (550, "5.1.1 <x@a.test>: Recipient address rejected: User unknown in virtual mailbox table"),

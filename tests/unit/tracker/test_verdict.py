@@ -48,7 +48,10 @@ def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> Non
         ("5.1.1", "550 5.1.1 mailbox is at capacity"), ("5.1.1", "550 5.1.1 account not yet activated"), ("5.1.1", "550 5.1.1 connection dropped"),
         ("5.1.1", "550 mail refused"), ("5.1.1", "550 5.1.1 only members may post here"), ("5.1.1", "550 5.1.1 user refuses to receive this mail"),
         ("5.1.2", "550 5.1.2 no mail today"), ("5.1.1", "550 5.1.1 почтовый ящик временно недоступен"), ("5.1.1", "550 5.1.1 Postfach zur Zeit nicht verfügbar"),
-        ("5.0.0", "550 사용자가 없습니다. 휴면 계정입니다"), ("5.0.0", "550 用户不存在或暂时停用"), ("5.1.1", "550 5.1.1 一時的に利用できません"),
+        ("5.0.0", "550 사용자가 없습니다. 휴면 계정입니다"), ("5.0.0", "550 用户不存在或暂时停用"),
+        ("5.0.0", "550 a postafiók megtelt, a felhasználó nem található"), ("5.0.0", "550 ο χρήστης δεν βρέθηκε, γεμάτο"), ("5.0.0", "550 tuntematon vastaanottaja, täynnä"),
+        ("5.0.0", "550 utilizator inexistent sau dezactivat"), ("5.0.0", "550 kullanıcı bulunamadı, devre dışı"), ("5.0.0", "550 okänd mottagare, spärrad"),
+        ("5.1.1", "550 5.1.1 一時的に利用できません"),
     ],
 )  # fmt: skip
 def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) -> None:
