@@ -1,14 +1,15 @@
 """The rows of single parts, each with its control: transaction, composing, projection, lookups, releases."""
 
 import asyncio
+import gc
 import json
 import random
 import shutil
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -159,6 +160,20 @@ async def _database() -> AsyncIterator[str]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@contextmanager
+def _collecting_as_services_do() -> Iterator[None]:
+    """What is there now, our own records, is not looked through again and again: a tenth of the time measured."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5000, 10, 10)
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
 async def projection(scale: int) -> list[Row]:
     """Projecting the log's records into rows, and making all rows again from the archive."""
     made = histories(40_000 // scale, datetime.now(UTC) - timedelta(hours=1), timedelta(hours=1))
@@ -169,10 +184,11 @@ async def projection(scale: int) -> list[Row]:
         await runtime.bootstrap(broker.url)
         async with _database() as url, asyncpg.create_pool(url, min_size=4, max_size=4) as pool:
             await store.project(pool, made[:3000])
-            began = time.perf_counter()
-            for start in range(3000, len(made), 2000):
-                await store.project(pool, made[start : start + 2000])
-            projected = (len(made) - 3000) / (time.perf_counter() - began)
+            with _collecting_as_services_do():
+                began = time.perf_counter()
+                for start in range(3000, len(made), 2000):
+                    await store.project(pool, made[start : start + 2000])
+                projected = (len(made) - 3000) / (time.perf_counter() - began)
             async with runtime.open_log(broker.url) as (log, _):
                 began = time.perf_counter()
                 report = await rebuilding.rebuild(pool, log)
