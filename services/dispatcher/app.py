@@ -37,7 +37,8 @@ async def build() -> AsyncIterator[None]:
         stack.push_async_callback(client.close)
         emails = log.Log(client)
         await emails.open()
-        publisher = Publisher(emails, linger=0.02)
+        # At a few hundred emails a second no longer wait gathers a batch by itself, and goes on for ever.
+        publisher = Publisher(emails, linger=0.01)
         publisher.start()
         stack.push_async_callback(publisher.stop)
         accounts = await _followed(stack, Bucket(client, topology.ACCOUNTS, Account))
