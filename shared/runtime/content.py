@@ -18,7 +18,6 @@ import structlog
 from obstore.store import LocalStore, from_url
 
 from shared.runtime.content_files import MARKER, Files
-from shared.runtime.content_gathering import Gathering
 
 logger = structlog.get_logger(__name__)
 STEP: Final = 256 * 1024  # bytes handed to the disk at a time
@@ -56,11 +55,9 @@ class ContentStore:
     def __init__(self, url: str) -> None:
         self.directory: Path | None = None
         self._files: Files | None = None
-        self._gathering: Gathering | None = None
         if url.startswith("file://"):
             self.directory = Path(unquote(urlsplit(url).path))
             self._files = Files(self.directory)
-            self._gathering = Gathering(self._files)
             self._store: obstore.store.ObjectStore = LocalStore(self.directory)
         else:
             self._store = from_url(url, retry_config=_RETRIES)
@@ -68,8 +65,8 @@ class ContentStore:
     async def put(self, key: str, data: bytes) -> None:
         """Write an object; it is there, whole and durable, when this returns. Raises: ContentUnavailable."""
         try:
-            if self._gathering is not None:
-                await self._gathering.put(key, data)
+            if self._files is not None:
+                await asyncio.to_thread(_put_file, self._files, key, data)
             else:
                 await obstore.put_async(self._store, key, data, use_multipart=False)
         except Exception as error:
@@ -212,6 +209,16 @@ class _Source:
             raise
         self.size += size
         return taken
+
+
+def _put_file(files: Files, key: str, data: bytes) -> None:
+    upload = files.begin()
+    try:
+        upload.write(data)
+        files.finish(upload, key)
+    except BaseException:
+        upload.drop()
+        raise
 
 
 async def _stream_to_file(files: Files, key: str, source: _Source) -> None:

@@ -8,7 +8,6 @@ the place where a disk is not mounted: what is not found in it is not lost.
 import errno
 import os
 import secrets
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -54,27 +53,19 @@ class Files:
 
     def finish(self, upload: "Upload", key: str) -> None:
         """Give the object its name; it is durable when this returns. Raises: OSError."""
+        if key.startswith("/") or ".." in key.split("/"):
+            raise ValueError(f"not a key: {key!r}")
         upload.settle()
-        self.name([(upload, key)])
-
-    def name(self, uploads: "Sequence[tuple[Upload, str]]") -> None:
-        """Give objects that are on disk their names; these are so, too, when this returns. Raises: OSError."""
-        directories = set()
-        for upload, key in uploads:
-            if key.startswith("/") or ".." in key.split("/"):
-                raise ValueError(f"not a key: {key!r}")
-            target = f"{self._root}/{key}"
-            directory = os.path.dirname(target)
-            if directory not in self._settled:
-                self._settle(directory)
-            try:
-                os.replace(upload.path, target)
-            except FileNotFoundError:  # a sweep has removed the directory meanwhile
-                self._settle(directory)
-                os.replace(upload.path, target)
-            directories.add(directory)
-        for directory in directories:
-            _sync(directory)
+        target = f"{self._root}/{key}"
+        directory = os.path.dirname(target)
+        if directory not in self._settled:
+            self._settle(directory)
+        try:
+            os.replace(upload.path, target)
+        except FileNotFoundError:  # a sweep has removed the directory meanwhile
+            self._settle(directory)
+            os.replace(upload.path, target)
+        _sync(directory)
 
     def drop(self, upload: "Upload", key: str) -> None:
         """Remove an upload, also when it has its name already: the key must be the upload's own. Raises: OSError."""
