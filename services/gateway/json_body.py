@@ -37,8 +37,7 @@ def parse(body: bytes) -> Any:
         _refuse("$", f"is not valid UTF-8 (byte {error.start})")
     except RecursionError:
         _refuse("$", f"is nested deeper than {MAX_DEPTH} levels")
-    if _is_deeper(value, MAX_DEPTH):
-        _refuse("$", f"is nested deeper than {MAX_DEPTH} levels")
+    _refuse_deep(body, value)
     _refuse_duplicates(body, value)
     if _NUL in body:
         _refuse_nul(value)
@@ -47,6 +46,12 @@ def parse(body: bytes) -> Any:
 
 def _refuse(path: str, message: str) -> NoReturn:
     raise invalid([Problem(path, message)])
+
+
+def _refuse_deep(body: bytes, value: Any) -> None:
+    """Measure the depth only where there are brackets enough to reach the limit."""
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        _refuse("$", f"is nested deeper than {MAX_DEPTH} levels")
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
