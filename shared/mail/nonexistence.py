@@ -60,7 +60,7 @@ RESTS: Final = (
 )
 _STOPS: Final = re.compile(r"[.;\u3002]")
 # Two words, or some of a script without spaces: less than that explains nothing.
-_SENTENCE: Final = re.compile(r"[^\W\d_]{2,}\W{1,4}[^\W\d_]{3}|[\u3040-\uffef]{4}")
+_SENTENCE: Final = re.compile(r"[^\W\d_]{2}\W{1,4}[^\W\d_]{3}|[\u3040-\uffef]{4}")
 # What agrees with a code that nobody has the address; alone it would prove nothing.
 _AGREES: Final = re.compile(
     r"\b(?:recipient|address|rcpt|user|mail ?box|account|customer)\b[^.;\n]{0,30}\b(?:rejected|unavailable|not available|invalid|wrong|bad|gone|deleted"
