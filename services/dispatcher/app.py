@@ -37,7 +37,7 @@ async def build() -> AsyncIterator[None]:
         stack.push_async_callback(client.close)
         emails = log.Log(client)
         await emails.open()
-        # At a few hundred emails a second no longer wait gathers a batch by itself, and goes on for ever.
+        # With a longer one a few hundred emails a second fill a batch each time, so that lingering never ends.
         publisher = Publisher(emails, linger=0.01)
         publisher.start()
         stack.push_async_callback(publisher.stop)

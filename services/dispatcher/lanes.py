@@ -16,6 +16,7 @@ from services.dispatcher.breaker import FIRST_PAUSE, Breaker
 from services.dispatcher.gate import Gate
 from services.dispatcher.leases import Lease
 from services.dispatcher.pool import Pool
+from shared.runtime import topology
 from shared.runtime.configuration import Account
 from shared.runtime.rate import Rate
 
@@ -102,13 +103,16 @@ class Lane:
     def may_hold(self, left: int) -> int:
         """Return how many records this lane may hold unasked: slots and a queue of a few seconds.
 
-        `left` is how much of the window that all accounts share is free here: there is always some for the
-        next account, however many are slow. What a quick one holds is soon free again, and what it may not hold
-        costs a record and a row more each; but other dispatchers hold of it, too, by their connections.
+        `left` is how much of the window that all accounts share is free as far as this dispatcher knows: there is
+        always some for the next account, however many are slow. A quick one gets half of it, for what it holds is
+        soon free again, and what it may not hold costs two records and a row more each. What other dispatchers hold
+        is not seen here; by the account's connections that they have it is left to them.
         """
         short = min(QUEUE_PER_CONNECTION * (self.share or self.connections), left // 8)
+        share = min(self.share, self.connections)  # above it until a lowered limit has reached the lease
+        theirs = topology.DISPATCHER.in_flight * (self.connections - share) // self.connections
         quick = QUEUE_SECONDS * self._rate.per_second(time.monotonic())
-        allowed = max(1, short, min(quick, left * self.share // (2 * self.connections)))
+        allowed = max(1, short, min(quick, (left - theirs) // 2))
         step = self.account.limits.interval if self.account else 0.0
         return min(allowed, max(2, math.ceil(limits.WAIT_AT_MOST / step))) if step else allowed
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from services.dispatcher.lanes import QUEUE_SECONDS, Lane
 from services.dispatcher.opening import Server
 from services.dispatcher.pool import Pool
@@ -49,10 +51,29 @@ async def test_a_quick_lane_leaves_half_of_the_window_to_others() -> None:
     assert a_quick_lane(share=20).may_hold(2000) == 1000
 
 
-async def test_a_quick_lane_holds_by_its_part_of_the_connections_where_other_dispatchers_have_the_rest() -> (
-    None
-):
-    assert a_quick_lane(share=5).may_hold(2000) == 250
+async def test_quick_lanes_of_several_dispatchers_leave_some_of_the_window_to_the_next_account() -> None:
+    dispatchers = [[a_quick_lane(share=10) for _ in range(6)] for _ in range(2)]
+    held = 0
+    while grown := sum(map(_takes_one, dispatchers)):
+        held += grown
+    assert held < topology.DISPATCHER.in_flight - 1000
+
+
+async def test_a_lane_with_more_connections_than_are_left_to_it_has_no_more_of_the_window() -> None:
+    lane = a_quick_lane(share=20)
+    assert lane.account is not None
+    lane.account = msgspec.structs.replace(lane.account, limits=Limits(connections=1))
+    assert lane.may_hold(2000) == 1000
+
+
+def _takes_one(lanes: list[Lane]) -> int:
+    """Let each lane of a dispatcher take one more record where it may; return how many did."""
+    grown = 0
+    for lane in lanes:
+        if lane.unasked < lane.may_hold(topology.DISPATCHER.in_flight - sum(one.unasked for one in lanes)):
+            lane.unasked += 1
+            grown += 1
+    return grown
 
 
 async def test_a_lane_may_always_hold_one_record() -> None:
