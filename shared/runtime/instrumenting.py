@@ -62,7 +62,8 @@ def _targets(found: links.Found, tracker: Tracker) -> list[str | None]:
     targets = []
     for link in found.links:
         url = link.url
-        is_left = len(url) > MAX_URL or url.startswith(own)
+        # In a token stands what is asked for: outside ASCII that is up to twelve times as long as it is written.
+        is_left = len(url) > MAX_URL or len(link.target or "") > MAX_URL or url.startswith(own)
         if tracker.leave_one_time:
             is_left = is_left or any(map(url.lower().__contains__, _ONE_TIME))
         targets.append(None if is_left else link.target)

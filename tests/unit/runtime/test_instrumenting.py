@@ -27,7 +27,15 @@ def test_links_that_work_once_are_left_alone_where_the_account_says_so(path: str
     assert instrumenting.instrumented(html, an_email(leave_one_time=False), emails.an_origin()) != html
 
 
-@pytest.mark.parametrize("url", ["https://t.test/t/c/x", "https://shop.test/" + "a" * 2000, "https://a b/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://t.test/t/c/x",
+        "https://shop.test/" + "a" * 2000,
+        "https://shop.test/" + "花" * 300,
+        "https://a b/",
+    ],
+)
 def test_links_that_are_ours_too_long_or_lead_nowhere_stay(url: str) -> None:
     html = f'<a href="{url}">x</a>'
     assert instrumenting.instrumented(html, an_email(leave_one_time=False), emails.an_origin()) == html
