@@ -69,7 +69,7 @@ def rfc3339(at: datetime) -> str:
         at = at.astimezone(UTC)
     except OverflowError:  # a stranger's record, at the edge of time; it must still reach the dead letters
         at = at.replace(tzinfo=UTC)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def head(record: Record) -> str:

@@ -55,6 +55,10 @@ def test_a_time_has_its_microseconds(micros: int, fraction: str) -> None:
     assert record.rfc3339(at) == f"2026-07-01T12:00:00.{fraction}Z"
 
 
+def test_a_year_has_four_digits() -> None:
+    assert record.rfc3339(datetime(999, 7, 1, tzinfo=UTC)) == "0999-07-01T00:00:00.000000Z"
+
+
 def test_a_type_of_newer_software_is_unknown_not_broken() -> None:
     with pytest.raises(record.UnknownEvent, match=r"sendlog\.email\.photographed\.v1"):
         _decode(_item(), **{"ce-type": "sendlog.email.photographed.v1"})
