@@ -60,9 +60,9 @@ async def run(size: Size, world: World) -> list[Verdict]:
 
 async def _sent_through(world: World, fault: str) -> tuple[str, dict[str, Any], int, bytes]:
     """Return status and reason of an email, how many the relay stored, and what the wire gave away."""
-    pem = Path(tempfile.mkdtemp(prefix="sendlog-tls-")) / "ca.pem"
+    pem = Path(tempfile.mkdtemp(prefix="tls-", dir=world.home)) / "ca.pem"
     options = [] if fault == "off" else ["--auth", f"user:{PASSWORD}", "--cert-out", str(pem)]
-    async with a_relay("--tls", fault, *options) as relay, a_tap(relay.port) as tap:
+    async with a_relay(world.home, "--tls", fault, *options) as relay, a_tap(relay.port) as tap:
         trusted: dict[str, Any] = {"tls_ca": pem.read_text()} if pem.exists() else {}
         account = await asyncio.to_thread(
             partial(

@@ -18,7 +18,7 @@ async def run(size: Size, world: World) -> list[Verdict]:
         return [Verdict("the whole scenario", None, reason)]
     count = min(1000, size.emails)
     ledger = Ledger(world)
-    async with a_relay(*DICE.split()) as relay:
+    async with a_relay(world.home, *DICE.split()) as relay:
         account = await asyncio.to_thread(world.account, relay.port, "dice")
         await asyncio.sleep(1.2)
         # Addresses of its own: whom it refuses for good is suppressed from then on.
@@ -31,7 +31,7 @@ async def run(size: Size, world: World) -> list[Verdict]:
     first = ledger.none_sticks(statuses, ("sent", "failed", "deferred"))
     if size.emails < FULL.emails:
         return [first, *judged(journal, ledger.accepted, statuses)]
-    async with a_relay(port=relay.port, journal=relay.path) as relay:
+    async with a_relay(world.home, port=relay.port, journal=relay.path) as relay:
         statuses = await ledger.settled(within=180)
         journal = relay.journal()
     return [

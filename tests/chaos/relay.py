@@ -28,11 +28,13 @@ def unavailable() -> str | None:
 
 
 class Relay:
-    """One chaos server; with `port` and `journal` it goes on where another one stopped."""
+    """One chaos server, its files in `home`; with `port` and `journal` it goes on where another one stopped."""
 
-    def __init__(self, *options: str, port: int | None = None, journal: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, *options: str, port: int | None = None, journal: Path | None = None
+    ) -> None:
         self.port = port or free_port()
-        self._directory = Path(tempfile.mkdtemp(prefix="sendlog-relay-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="relay-", dir=home))
         self.path = journal or self._directory / "journal.jsonl"
         self._kept = self._directory / "kept"
         words = ["--port", str(self.port), "--journal", str(self.path), "--store", str(self._kept), *options]
@@ -58,10 +60,10 @@ class Relay:
 
 @asynccontextmanager
 async def a_relay(
-    *options: str, port: int | None = None, journal: Path | None = None
+    home: Path, *options: str, port: int | None = None, journal: Path | None = None
 ) -> AsyncIterator[Relay]:
     """Run one for the length of the block."""
-    relay = await asyncio.to_thread(lambda: Relay(*options, port=port, journal=journal))
+    relay = await asyncio.to_thread(lambda: Relay(home, *options, port=port, journal=journal))
     try:
         yield relay
     finally:

@@ -51,7 +51,7 @@ async def run(size: Size, world: World) -> list[Verdict]:
 
 
 async def _words(world: World) -> list[Verdict]:
-    async with a_relay() as relay:
+    async with a_relay(world.home) as relay:
         account = await _account(world, relay.port, "words")
         ledger = Ledger(world)
         async with ledger.session() as session:
@@ -92,7 +92,7 @@ async def _words(world: World) -> list[Verdict]:
 
 async def _files(world: World) -> list[Verdict]:
     """Cut off a message with a file of some megabytes, before and after its end."""
-    async with a_relay() as relay:
+    async with a_relay(world.home) as relay:
         account = await _account(world, relay.port, "files")
         ledger = Ledger(world)
         async with ledger.session() as session:
@@ -134,7 +134,7 @@ def _file_in(mail: bytes) -> bytes | None:
 async def _relays(world: World) -> list[Verdict]:
     verdicts = []
     for name, (options, expected) in RELAYS.items():
-        async with a_relay(*options) as relay:
+        async with a_relay(world.home, *options) as relay:
             account = await _account(world, relay.port, name)
             ledger = Ledger(world)
             async with ledger.session() as session:
@@ -149,7 +149,7 @@ async def _relays(world: World) -> list[Verdict]:
 
 async def _few_per_connection(world: World) -> Verdict:
     """A relay that takes three messages a connection, then says 421: that is nobody's failure."""
-    async with a_relay("--rate", "3") as relay:
+    async with a_relay(world.home, "--rate", "3") as relay:
         account = await _account(world, relay.port, "three per connection")
         ledger = Ledger(world)
         await ledger.many(60, 16, "three{}@x.test", smtp_account_id=account)
