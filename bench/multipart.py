@@ -56,8 +56,8 @@ async def _upload(port: int, key: str) -> float:
     writer.write(tail)
     status = (await reader.readuntil(b"\r\n")).split()[1]
     took = time.perf_counter() - began
+    assert status == b"202", status + await reader.read(4096)
     writer.close()
-    assert status == b"202", status
     return took
 
 
