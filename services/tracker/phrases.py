@@ -10,25 +10,28 @@ from typing import Final
 
 from shared.mail import nonexistence
 
+# No machine and no command stands between whom and what is not found: it would be that one.
+_WHO_IS: Final = (
+    r"(?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?"
+    r"|account|address(?:ee|es)?|local\ part|login|alias|username|person)"
+    + rf"\b(?:(?!{nonexistence.MACHINE})[^.;\n]){{0,60}}?\b"
+)
 NO_SUCH_USER: Final = re.compile(
-    r"""
-    (?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?|rcpt
-        |account|address(?:ee|es)?|local\ part|login|alias|username|person)
-        \b[^.;\n]{0,60}?\b
-        (?:is\ |was\ |are\ )?(?:unknown(?!\ (?:reason|error|cause|problem|failure|command|type|host|domain))|not\ (?:been\ |be\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
+    _WHO_IS
+    + r"""
+        (?:is\ |was\ |are\ )?(?:unknown(?!\ (?:reason|error|cause|problem|failure|command|type|host|domain))|not\ (?:been\ |be\ )?found|n't\ (?:been\ |be\ )?found|not\ (?:a\ )?known|(?:does\ ?n[o']?t
             |do\ not|did\ not|didn't|not)\ (?:currently\ )?exists?|non-?existent|not\ (?:a\ )?valid
-            |invalid|not\ (?:be\ )?(?:listed|recogni[sz]ed|registered|resolved)|no\ longer\ (?:on\ (?:this\ )?server|exists?
-            |valid)|has\ been\ removed|undefined)
+            |invalid|not\ (?:be\ )?(?:listed|recogni[sz]ed|registered|resolved)|no\ longer\ (?:exists?|valid)|has\ been\ removed|undefined)
     |(?:unknown|no\ such|invalid|non-?existent|bad|illegal|incorrect|undefined|unrecogni[sz]ed
         |nonexisting|not\ our)
         (?:\ or\ (?:unknown|illegal|invalid|unresolvable|disallowed
             |nonexistent))?\ ?(?:[a-z'-]{1,14}\ ){0,2}?(?:local[\ -]?part|users?\b|mail\ ?box
-            |recipients?\b|account|person\b|alias|addressee|address\b|mail\ address|rcpt|customer
+            |recipients?\b|account|person\b|alias|addressee|address\b|mail\ address|customer
             |user\ id|userid)(?!\ (?:type|count|error)\b)
     |no\ (?:mail\ ?box|account|user|recipient)\ (?:here\ )?(?:by|with|called|named|at|for
         |under)\ (?:that|this)?
     |no\ mail\ ?box\ (?:here|found|available\ (?:here|for\ this\ user))|mailbox\ not\ here
-    |(?:user|recipient|mailbox)\ (?:is\ )?not\ (?:on|in)\ (?:this|our)\ (?:system|server|site|database)
+    |(?:user|recipient|mailbox)\ (?:is\ )?not\ in\ (?:this|our)\ database|rcpt\b\W{0,60}(?:does\ not|do(?:es|s)n't)\ exist
     |(?:does\ ?n[o']?t|do\ not|did\ not|didn't|not)\ (?:have|find|exist|match
         |known)[^.;\n]{0,40}(?:account|mail\ ?box|user|recipient|address|directory|domain)
     |(?:do\ not|don't)\ (?:have|know)[^.;\n]{0,30}(?:user|account|address)
@@ -43,20 +46,19 @@ NO_SUCH_USER: Final = re.compile(
     |this\ (?:user|address|account|mailbox)\ (?:doesn't|does\ not|no\ longer)\ (?:have|exist|exists)
         |has\ no\ mailbox|not\ a\ valid\ (?:user|mailbox|recipient|address)
     |not\ a\ (?:known|local)\ user|not\ (?:a\ )?user\ here|there\ is\ no\ (?:such\ )?(?:user|account
-        |mailbox|one)|no\ one\ (?:here\ )?by\ that|couldn't\ be\ found|could\ not\ be\ found\ in
-        |wasn't\ found\ at
+        |mailbox|one)|no\ one\ (?:here\ )?by\ that
     |unbekannt(?:er?)?\ (?:empf\w{1,8}|benutzer|adress\w{0,4}|nutzer)|(?:empf\w{1,8}|benutzer|adresse
         |postfach|nutzer)\b[^.;\n]{0,40}(?:unbekannt|existiert\ nicht|nicht\ gefunden|nicht\ vorhanden
         |nicht\ bekannt)
     |kein\w{0,2}\ (?:solche\w?|derartige\w?)\ (?:benutzer|nutzer|empf\w{1,8}|adresse|mailbox|postfach|konto)
-        |kein\w{0,2}\ (?:benutzer|nutzer|mailbox|postfach|konto)\ (?:mit|unter)\ diese[mr]\ (?:namen|adresse)
+        |kein\w{0,2}\ (?:benutzer|nutzer|mailbox|postfach|konto)\ (?:mit|unter)\ diese[mr]\ (?:namen|adresse)(?!\ (?:an|ein)ge)
     |aucune?\ (?:utilisateur|destinataire|compte|bo\w{1,3}te)\ (?:de|avec|\xe0)\ ce(?:tte)?\ (?:nom|adresse)
     |(?:utilisateur|destinataire|adresse|compte|bo\w{1,3}te)\b[^.;\n]{0,40}(?:inconnu|n'existe\ pas
         |introuvable|inexistant)
     |(?:usuario|usu\w{1,2}rio|destinatario|destinat\w{1,2}rio|direcci\w{1,2}n|cuenta|buz\w{1,2}n|conta
         |endere\w{1,2}o)\b[^.;\n]{0,40}(?:desconocid|desconhecid|no\ existe|n\w{1,2}o\ existe|inexistent
         |no\ encontrad|inv\w{1,2}lid)
-    |no\ existe\ (?:dich[oa]|es[ea]|est[ea]|el|la|tal)\ (?:usuario|persona|cuenta|direcci\w{1,2}n|buz\w{1,2}n)|nessun\ utente\b
+    |no\ existe\ (?:dich[oa]|es[ea]|est[ea]|el|la|tal)\ (?:usuario|persona|cuenta|direcci\w{1,2}n|buz\w{1,2}n)|nessun\ utente\ (?:con|di|trovato|corrispond)
     |(?:utente|destinatario|casella|indirizzo)\b[^.;\n]{0,40}(?:sconosciut|inesistente|non\ esiste
         |non\ trovat)
     |(?:gebruiker|ontvanger|adres)\b[^.;\n]{0,40}(?:onbekend|bestaat\ niet|niet\ gevonden)

@@ -28,6 +28,8 @@ _NAMES: Final = re.compile(
 )
 
 _STOPS: Final = ".;\u3002"
+# Said of the destination; whose host it is otherwise, stands before.
+_SENDMAILS: Final = re.compile(r"(?<![a-z] )\bhost unknown")
 
 _HARD_CODES: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "4.4"})
 # Codes that say nothing of their own, so that plain words may; 5.2 is a mailbox that is there, 5.7 a policy. Exchange
@@ -134,7 +136,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         return False
     # A server that answers knows its own domain: where it says that one is unknown, it is the sender's. Exchange Online
     # and old Sendmail put a code before what they found out themselves.
-    is_told_by_reporter = not smtp_code or code == "5.4.310" or "host unknown" in said
+    is_told_by_reporter = not smtp_code or code == "5.4.310" or _SENDMAILS.search(said)
     return _says_nobody_has_it(said) or (is_told_by_reporter and _says_no_such_host(said))
 
 

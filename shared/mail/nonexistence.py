@@ -26,10 +26,12 @@ _OTHER_CODE: Final = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)
 _NAMES: Final = re.compile(r"<[^<>\s]{0,320}>|https?://\S{1,2000}|\S{1,64}@\S{1,255}")
 
 _WHO: Final = r"(?:user|users|recipient|mailbox|account|addressee|person|alias|e-?mail address|email account)"
+# Where one of these was not found it is the one that is missing, unless it is where was looked.
+MACHINE: Final = r"(?<!\bthis\ )(?<!\bour\ )\b(?:servers?|hosts?|data ?base|commands?|domain|mx|store|backend|director(?:y|ies)|nodes?)\b"
 _UNKNOWN_USER: Final = re.compile(
     rf"\b(?:unknown|no such|non-?existent|nonexisting) (?:local )?{_WHO}\b"
     rf"|\b{_WHO}(?: name| address)?(?: is| was)? (?:unknown|not known|not found|non-?existent)\b"
-    rf"|\b{_WHO}\b[^.;:]{{0,60}}\b(?:does ?n[o']t exist|does not exist|do(?:es)? not have an? account|not exist here)\b"
+    rf"|\b{_WHO}\b(?:(?!{MACHINE})[^.;:]){{0,60}}\b(?:does ?n[o']t exist|does not exist|do(?:es)? not have an? account|not exist here)\b"
     r"|\bno mailbox here by that name\b|\bno (?:mailbox|user|account|recipient) (?:here )?(?:by|with|of) that name\b"
     r"|\brecipient address rejected: user unknown\b|\bunknown in (?:local|virtual|relay)\b"
     r"|\brecipientnotfound\b",
@@ -48,6 +50,10 @@ SENDER: Final = re.compile(
     "|\u03b1\u03c0\u03bf\u03c3\u03c4\u03bf\u03bb|\u043e\u0442\u043f\u0440\u0430\u0432\u0438\u0442\u0435\u043b|\u0432\u0456\u0434\u043f\u0440\u0430\u0432\u043d\u0438\u043a"
     "|[\u53d1\u767c\u5bc4]\u4ef6[\u4eba\u8005]|\u53d1\u4fe1\u4eba|\u5dee\u51fa\u4eba|\u9001\u4fe1\u8005|\u9001\u4fe1\u5143|\u767a\u4fe1\u8005"
     "|\ubcf4\ub0b8 ?\uc0ac\ub78c|\ubcf4\ub0b4\ub294 ?\uc0ac\ub78c|[\ubc1c\uc1a1]\uc2e0 ?[\uc790\uc778]"
+    r"|(?:adress?e?n?|adresu?|direcci[o\u00f3]n|indirizzo|endere[c\u00e7]o|\u0430\u0434\u0440\u0435\u0441[\u0430\u0443]?|\u03b4\u03b9\u03b5\u03cd\u03b8\u03c5\u03bd\u03c3\u03b7)(?: (?:du|de|del|des|do|van|der|den|\S{1,12}))? (?:ser[vw]|\u0441\u0435\u0440\u0432\u0435\u0440|\u03b4\u03b9\u03b1\u03ba\u03bf\u03bc\u03b9\u03c3\u03c4)"
+    r"|\u0443 \S{1,20} \u0441\u0435\u0440\u0432\u0435\u0440|sunucu\w{0,3} adres|(?:\u670d\u52a1\u5668|\u4f3a\u670d\u5668|\u6765\u6e90|\u4f86\u6e90|[\u60a8\u4f60]\u7684)(?:\u5730\u5740|\u90ae\u7bb1|\u4fe1\u7bb1)"
+    r"|\b(?:ihre|votre|notre|unsere|uw) (?:e-?mail-?)?adres|\bsu (?:direcci|correo)|\btuo indirizzo|\bseu endere|\u0432\u0430\u0448(?:\u0435\u0433\u043e|\u0435\u043c\u0443)? (?:\u0430\u0434\u0440\u0435\u0441|\u0445\u043e\u0441\u0442|\u0441\u0435\u0440\u0432\u0435\u0440|\u0434\u043e\u043c\u0435\u043d)|\u043e\u0442 \u0432\u0430\u0441"
+    r"|\ub3c4\uba54\uc778\uc774? ?\uc874\uc7ac|\uadc0\ud558\uc758"
     r"|(?:adress?e?|adresu?|direcci[o\u00f3]n|indirizzo|endere[c\u00e7]o) ip\b|ip[ -]?(?:adress?|\u0430\u0434\u0440\u0435\u0441|[\u5730\u4f4d]\u5740|\u30a2\u30c9\u30ec\u30b9|\uc8fc\uc18c)"
     "|r\u00fccksende|(?:adresse|direcci\u00f3n|endere\u00e7o|indirizzo) d[ei] r(?:etour|etorno|itorno)|\u043e\u0431\u0440\u0430\u0442\u043d|\u043a\u043b\u0438\u0435\u043d\u0442"
 )
@@ -65,7 +71,7 @@ _SENTENCE: Final = re.compile(r"[^\W\d_]{2}\W{1,4}[^\W\d_]{3}|[\u3040-\uffef]{4}
 _AGREES: Final = re.compile(
     r"\b(?:recipient|address|rcpt|user|mail ?box|account|customer)\b[^.;\n]{0,30}\b(?:rejected|unavailable|not available|invalid|wrong|bad|gone|deleted"
     r"|removed|inactive)\b(?! (?:your|the|this|it|mail|message))|\binactive (?:e-?mail|address|user|mailbox)"
-    r"|unknown\b(?! (?:\w+ )?(?:reason|error|cause|problem|failure|type|client))|no such\b|no longer (?!accept)|\binvalid (?:recipient|mailbox|user|address|account)|\bno one\b|not a (?:valid|known)|\bnot (?:on this|in our)\b|n[o']t exist|non-?exist|not (?:be )?found|couldn't be found|misspelled"
+    r"|unknown\b(?! (?:\w+ )?(?:reason|error|cause|problem|failure|type|client))|no such\b|no longer (?!accept)|\binvalid (?:recipient|mailbox|user|address|account)|\bno one\b|\bnull ?mx\b|accepts no mail|not a (?:valid|known)|\bnot (?:on this|in our)\b|n[o']t exist|non-?exist|not (?:be )?found|couldn't be found|misspelled"
     r"|no (?:valid recipient|mail ?box|account|user)\b|\bbad (?:recipient|destination|address)|address (?:syntax|required)|has (?:moved|left)\b|\bleft (?:the|our)\b|\bnot (?:on file|present|an? local|local|in my valid|listed|recogni[sz]ed|valid|known|ours|our|here)\b|unrecogni[sz]ed|unroute?able"
     r"|unbekannt|existiert nicht|nicht (?:gefunden|bekannt|vorhanden)|mit diesem namen|aucune? (?:utilisateur|destinataire|compte|bo)|\byok\b|nebyl\w? nalezen|kein solche|ung\u00fcltig|inconnu|introuvable|n'existe|invalide\b|desconocid|no existe|inv\u00e1lid|n\u00e3o existe|desconhecid|inexist"
     r"|nessun utente|sconosciut|inesistent|non esiste|non valid[oa]|errat[oa]\b|sbagliat|onbekend|bestaat niet|nieznan|nie istnieje|nie ma takie|nieprawid\u0142|ok\u00e4nd|finns inte"

@@ -25,6 +25,8 @@ GONE = [
     (550, "<x@a.test>: Recipient address rejected: User unknown in local recipient table"),
     (550, "5.1.2 <x@a.test>: Recipient address rejected: Domain not found"),
     (556, "5.1.10 <x@a.test>: Recipient address rejected: Domain a.test does not have any mail (nullMX)"),
+    (556, "5.1.10 Recipient address has null MX"),
+    (556, "5.1.10 Domain has null MX"),
     # Sendmail
     (550, "5.1.1 <x@a.test>... User unknown"),
     (550, "<x@a.test>... User unknown"),
@@ -195,6 +197,9 @@ GOOD = [
     (550, "Mailbox unavailable or access denied - <x@a.test>"),
     (550, "User unknown or mailbox over quota"),
     (550, "5.1.1 or 5.2.2: user unknown or over quota"),
+    (550, "recipient mail host does not exist"),
+    (550, "5.7.27 Sender address has null MX"),
+    (556, "5.1.10 Sender address has null MX"),
     # temporary, or no refusal of a recipient at all
     (450, "4.1.1 <x@a.test>: Recipient address rejected: unverified address"),
     (450, "5.1.1 user unknown"),
