@@ -6,6 +6,8 @@ All of it is matched as `phrases` says; adding one to NO_SUCH_USER may suppress 
 import re
 from typing import Final
 
+from shared.mail import nonexistence
+
 NO_SUCH_USER: Final = re.compile(
     r"(?:пользователь|ящик|адрес|получатель)[^.;\n]{0,40}(?:не (?:найден|существует|зарегистрирован)|неизвест)"
     r"|нет тако(?:го|й) (?:пользователя|получателя|ящика|адреса|уч[её]тной)|неизвестный (?:пользователь|получатель|адресат)"
@@ -24,7 +26,6 @@ NO_SUCH_USER: Final = re.compile(
 )
 # Beside words of an unknown user these mean something else: full, for now, blocked, spam.
 SOMETHING_ELSE: Final = re.compile(
-    r"überschritten|überfüllt|täynn|pełn|plină|plný|γεμάτ|dépass|saturé|przepełn|plná|kota\b|doldu\b|переполн|закончил|превыш|已[满滿]|容量|空间|空間|いっぱい|용량|공간|초과|가득"
-    r"|vorübergehend|dočasn|geçici|tillfällig|väliaik|ideiglenes|προσωριν|временн|тимчасов|[暂暫]时|暫時|一時的|일시|休眠|휴면"
-    r"|спам|фильтр|заблокирован|迷惑|ブロック|受信拒否|拒否設定|垃圾|스팸|차단|수신 ?거부"
+    nonexistence.FOR_NOW_ABROAD
+    + r"|спам|фильтр|заблокирован|迷惑|ブロック|受信拒否|拒否設定|垃圾|스팸|차단|수신 ?거부"
 )

@@ -8,13 +8,13 @@ other alphabets than the Latin one can write is in `abroad`.
 import re
 from typing import Final
 
-from shared.mail import nonexistence
+from shared.mail import agreement, nonexistence
 
 # No machine and no command stands between whom and what is not found: it would be that one.
 _WHO_IS: Final = (
     r"(?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?"
     r"|account|address(?:ee|es)?|local\ part|login|alias|username|person)"
-    + rf"\b(?:(?!{nonexistence.MACHINE})[^.;\n]){{0,60}}?\b"
+    + rf"\b(?:(?!{agreement.MACHINE})[^.;\n]){{0,60}}?\b"
 )
 NO_SUCH_USER: Final = re.compile(
     _WHO_IS
@@ -27,7 +27,7 @@ NO_SUCH_USER: Final = re.compile(
         (?:\ or\ (?:unknown|illegal|invalid|unresolvable|disallowed
             |nonexistent))?\ ?(?:[a-z'-]{1,14}\ ){0,2}?(?:local[\ -]?part|users?\b|mail\ ?box
             |recipients?\b|account|person\b|alias|addressee|address\b|mail\ address|customer
-            |user\ id|userid)(?!\ (?:type|count|error)\b)
+            |user\ id|userid)(?!\ (?:type|count|error|book)\b)
     |no\ (?:mail\ ?box|account|user|recipient)\ (?:here\ )?(?:by|with|called|named|at|for
         |under)\ (?:that|this)?
     |no\ mail\ ?box\ (?:here|found|available\ (?:here|for\ this\ user))|mailbox\ not\ here
@@ -128,11 +128,8 @@ SOMETHING_ELSE: Final = re.compile(
     |command\ output|procmail|maildrop|permission\ denied|can't\ create|couldn't\ create|i/o\ error
         |internal\ (?:software|server)?\ ?error|configuration\ error|config\ error|local\ configuration
     |\bbloqu|\bblocca|\bblockiert|\bgesperrt|\bfiltr[eo]\b|\bzablokowan|suspen[ds][aiou]
-    |voll\b|megtelt|betelt|\bdolu\b|sature|pleine|llen[ao]|lleno|piena|\blotad|insufic|esaurit|brak\ miejsca|\bzit\ vol\b|(?:\xe4r|er|on)\ full\b
-    |zur\ zeit|zeitweilig|momentan|temporai?r|temporalment|tijdelijk|chwilow|tymczasow|midlertidig
-    |\bcapacity\b|\bstorage\b|receiving\ (?:too|mail|e-?mail|at)|mail\ receiving
     |"""
-    + nonexistence.NOT_THE_RECIPIENT,
+    + f"{nonexistence.NOT_THE_RECIPIENT}|{nonexistence.FOR_NOW}",
     re.VERBOSE,
 )
 # An account that is there and was taken from its user, whatever code is given for that.

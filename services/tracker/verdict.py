@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from services.tracker import abroad, phrases
-from shared.mail import nonexistence, reply_text, rfc3463
+from shared.mail import agreement, reply_text, rfc3463
 
 Class = Literal["delivered", "relayed", "expanded", "delayed", "hard", "soft", "unknown"]
 MAX_TEXT: Final = 4000
@@ -105,7 +105,7 @@ def _kind(action: str, code: str | None, smtp_code: int, said: str, words: str) 
 
 def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
     """Say whether this tells beyond doubt that the address, or its domain, does not exist."""
-    said = _without_politeness(text)
+    said = agreement.without_preamble(_without_politeness(text))
     if code == "4.0.0" and phrases.NXDOMAIN.search(
         said
     ):  # as Google gives up: the reporter's own Status is vague
@@ -136,7 +136,7 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
         return False
     # A server that answers knows its own domain: where it says that one is unknown, it is the sender's. Exchange Online
     # and old Sendmail put a code before what they found out themselves.
-    is_told_by_reporter = not smtp_code or code == "5.4.310" or _SENDMAILS.search(said)
+    is_told_by_reporter = not smtp_code or code == "5.4.310" or bool(_SENDMAILS.search(said))
     return _says_nobody_has_it(said) or (is_told_by_reporter and _says_no_such_host(said))
 
 
@@ -152,7 +152,7 @@ def _gainsaid(code: str | None, words: str, dialogue: str) -> bool:
 
 def _agrees(answer: str) -> bool:
     """Say whether the words of a server agree with its code that nobody has the address, or explain nothing."""
-    return nonexistence.agrees(answer) or _says_nobody_has_it(answer) or _says_no_such_host(answer)
+    return agreement.agrees(answer) or _says_nobody_has_it(answer) or _says_no_such_host(answer)
 
 
 def _says_something_else(said: str) -> bool:
@@ -164,7 +164,7 @@ def _says_something_else(said: str) -> bool:
 
 def _says_nobody_has_it(said: str) -> bool:
     """Say whether a sentence tells of an address that nobody has, and not of the sender's."""
-    return any(not nonexistence.SENDER.search(_sentence(said, found)) for found in _unknown_users(said))
+    return any(not agreement.SENDER.search(_sentence(said, found)) for found in _unknown_users(said))
 
 
 def _unknown_users(said: str) -> Iterator[re.Match[str]]:

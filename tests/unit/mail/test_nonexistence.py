@@ -222,6 +222,8 @@ GOOD = [
     (550, "5.1.1 Postfach zur Zeit nicht verfügbar"),
     (550, "5.1.1 почтовый ящик временно недоступен"),
     (550, "5.1.1 사용자가 없습니다. 휴면 계정입니다"),
+    (550, "user unknown (momentan)"),
+    (550, "5.1.1 用户不存在 暂时"),
 ]  # fmt: skip
 
 
@@ -233,6 +235,25 @@ def test_nobody_is_suppressed_for_what_proves_nothing(code: int, text: str) -> N
 def test_hardly_any_address_that_is_gone_is_tried_for_ever() -> None:
     missed = [(code, text) for code, text in GONE if not nonexistence.is_proven(code, None, text)]
     assert len(missed) <= 1, missed
+
+
+_POSTFIX = "5.1.1 <x@a.test>: Recipient address rejected: "
+
+
+@pytest.mark.parametrize("text", [text.removeprefix("5.1.1 ") for code, text in GOOD if code == 550 and text.startswith("5.1.1 ") and "@" not in text] + [
+    "Account not yet activated", "On vacation until Monday", "no mail today", "Mailbox is being moved", "caixa lotada", "brak miejsca", "hibernated",
+    "vorübergehend nicht erreichbar", "momentan nicht erreichbar", "一時的に利用できません", "Rejected for now", "seasonal address, opens in May",
+])  # fmt: skip
+def test_what_postfix_says_before_every_refusal_agrees_to_nothing(text: str) -> None:
+    assert not nonexistence.is_proven(550, None, f"{_POSTFIX}{text}")
+    assert not nonexistence.is_proven(550, None, f"5.1.1 {text}")
+
+
+@pytest.mark.parametrize(
+    "text", [text.removeprefix("5.1.1 ") for _, text in GONE if text.startswith("5.1.1 ") and "@" not in text]
+)
+def test_what_postfix_says_before_every_refusal_hides_nothing(text: str) -> None:
+    assert nonexistence.is_proven(550, None, f"{_POSTFIX}{text}")
 
 
 @pytest.mark.parametrize("word", [

@@ -20,7 +20,8 @@ from services.tracker import verdict
         ("5.1.1", "550 5.1.1 <a@b.example> recipient rejected"), ("5.1.1", "550 5.1.1 inactive email address"), ("5.1.1", "550 5.1.1 this user no longer works here"),
         ("5.1.1", "550 5.1.1 Adresse ist ungültig"), ("5.1.1", "550 5.1.1 https://mx.example/unknown x1"), ("5.0.0", "550 Kein solcher Benutzer"),
         ("5.0.0", "550 nie ma takiego konta"), ("5.0.0", "550 нет такого пользователя"), ("5.0.0", "550 okänd mottagare"), ("5.0.0", "550 查無此人"),
-        ("5.0.0", "550 宛先不明"), ("5.0.0", "550 A felhasználó nem létezik"), ("5.1.6", "550 5.1.6 Recipient no longer on server"), ("5.0.0", "554 Rcpt <a@b.example> does not exist"), ("5.1.10", "556 5.1.10 Recipient address has null MX"), ("5.1.10", "556 5.1.10 Domain has null MX"), ("5.0.0", "550 User doesn’t exist"), ("5.1.1", "550 5.1.1 存在しないメールアドレスです"),
+        ("5.0.0", "550 宛先不明"), ("5.0.0", "550 A felhasználó nem létezik"), ("5.1.6", "550 5.1.6 Recipient no longer on server"), ("5.0.0", "554 Rcpt <a@b.example> does not exist"), ("5.1.10", "556 5.1.10 Recipient address has null MX"), ("5.1.10", "556 5.1.10 Domain has null MX"), ("5.0.0", "550 User doesn’t exist"), ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: b.example"), ("5.1.1", "550 5.1.1 Brak takiego użytkownika"), ("5.1.1", "550 5.1.1 Korisnik ne postoji"),
+        ("5.1.1", "550 5.1.1 存在しないメールアドレスです"),
         ("5.0.0", "550 no existe ese usuario"), ("5.0.0", "550 Destination addresses were unknown"), ("5.0.0", "550 Host unknown (Authoritative answer)"),
         ("5.0.0", "550 ο χρήστης δεν υπάρχει"), ("5.0.0", "550 宛先が見つかりません"), ("5.0.0", "550 없는 메일 주소"), ("5.0.0", "550 mailbox could not be found"),
     ],
@@ -51,7 +52,10 @@ def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> Non
         ("5.0.0", "550 사용자가 없습니다. 휴면 계정입니다"), ("5.0.0", "550 用户不存在或暂时停用"),
         ("5.0.0", "550 a postafiók megtelt, a felhasználó nem található"), ("5.0.0", "550 ο χρήστης δεν βρέθηκε, γεμάτο"), ("5.0.0", "550 tuntematon vastaanottaja, täynnä"),
         ("5.0.0", "550 utilizator inexistent sau dezactivat"), ("5.0.0", "550 kullanıcı bulunamadı, devre dışı"), ("5.0.0", "550 okänd mottagare, spärrad"),
-        ("5.1.1", "550 5.1.1 一時的に利用できません"),
+        ("5.1.1", "550 5.1.1 一時的に利用できません"), ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: Account not yet activated"),
+        ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: Mailbox is being moved"), ("5.1.1", "550 5.1.1 Unbekannter Fehler"),
+        ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: Message format invalid"), ("5.1.1", "550 5.1.1 원인을 알 수 없는 오류"),
+        ("5.1.1", "550 5.1.1 user currently unavailable"), ("5.1.1", "550 5.1.1 posta kutusunda yer yok"), ("5.1.1", "550 5.1.1 This domain has moved to mx2"),
     ],
 )  # fmt: skip
 def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) -> None:
