@@ -129,7 +129,7 @@ SOMETHING_ELSE: Final = re.compile(
         |internal\ (?:software|server)?\ ?error|configuration\ error|config\ error|local\ configuration
     |\bbloqu|\bblocca|\bblockiert|\bgesperrt|\bfiltr[eo]\b|\bzablokowan|suspen[ds][aiou]
     |"""
-    + f"{nonexistence.NOT_THE_RECIPIENT}|{nonexistence.FOR_NOW}",
+    + f"{nonexistence.NOT_GONE}|{nonexistence.FOR_NOW}",
     re.VERBOSE,
 )
 # An account that is there and was taken from its user, whatever code is given for that.
@@ -169,6 +169,7 @@ POLITE: Final = re.compile(
     r"|invalid address, error_code\b"
     r"|\b(?:has been|was) (?:\w{1,12} )?(?:scanned|checked|swept) (?:for|by|using|with)\b"
     r"(?![^~]{0,300}(?:reject|block|refus|den[iy]|detect|found|infect|classif|identif|consider|quarantin|junk|as spam))[^.~]{0,200}"
+    + f"|{nonexistence.REQUEST}"
 )
 FULL: Final = re.compile(
     r"quota|disk space|mail ?(?:box|folder) (?:is )?full|full mail ?box"

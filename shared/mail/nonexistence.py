@@ -48,8 +48,14 @@ RESTS: Final = (
     "|dezactiv|inaktiv|letilt|felf\u00fcgg|devre d\u0131\u015f|pozastav|vypnut|suljettu|avst\u00e4ng|sp[\u00e4\u00e6]rr|sperret|blok[keo]|blocat"
     "|\u0437\u0430\u0431\u043b\u043e\u043a|\u043f\u0440\u0438\u043e\u0441\u0442\u0430\u043d|\u043d\u0435\u0430\u043a\u0442\u0438\u0432|\u03b1\u03c0\u03b5\u03bd\u03b5\u03c1\u03b3|\u03b1\u03c0\u03bf\u03ba\u03bb\u03b5\u03b9"
 )
-# Whoever wrote, and where mail goes on to, in English beside the word sender.
-NOT_THE_RECIPIENT: Final = (
+# What the sender is asked to do names addresses and says nothing of them.
+REQUEST: Final = (
+    r"\b(?:please|kindly)\ (?!verify\ your)(?:double-?)?(?:check|verify|correct|update|review)"
+    r"(?:\ (?:the|your|this|that|in|of|for|and|it|recipient(?:'?s)?|e-?mail|mail|mailing|spelling|address(?:es)?|list|book|field|typos|name)\b){1,12}"
+)
+_REQUEST: Final = re.compile(REQUEST)
+# Whoever wrote, and where mail goes on to, in English beside the word sender; and the host's own trouble.
+NOT_GONE: Final = (
     r"\boriginat(?:or|ing)|(?:return|reply)\ address|envelope[\ -]from|\bsen(?:t|ding)\ from|\bwho\ sent|\byour\ (?:e-?mail\ )?(?:address\b(?!\ book)|account)"
     r"|(?:this|external|internal|outside)\ senders?\b|(?:for|this|as\ a)\ relay\b|unknown\ (?:mail\ )?client"
     r"|licen[sc]e|\bmigrat|\btry\ (?:an)?other|allowed\ list|dns\ (?:failure|problem|timeout)"
@@ -94,7 +100,7 @@ _VETOES: Final = re.compile(
             r"gesperrt|bloqu|blocca|zablokowan|suspens|\u0441\u043f\u0430\u043c|\u0431\u043b\u043e\u043a\u0438\u0440|\u0444\u0438\u043b\u044c\u0442\u0440",
             r"\u8ff7\u60d1|\u30d6\u30ed\u30c3\u30af|\u5783\u573e|\uc2a4\ud338|\ucc28\ub2e8",
             agreement.SENDER.pattern,
-            NOT_THE_RECIPIENT,
+            NOT_GONE,
             FOR_NOW,
             FOR_NOW_ABROAD,
             RESTS,
@@ -137,4 +143,5 @@ def _speaks_of_something_else(said: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return _NAMES.sub(" ", " ".join(text[:_MAX_TEXT].lower().replace("\u2019", "'").split()))
+    plain = _NAMES.sub(" ", " ".join(text[:_MAX_TEXT].lower().replace("\u2019", "'").split()))
+    return _REQUEST.sub(" ", plain)

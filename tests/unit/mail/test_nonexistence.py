@@ -81,6 +81,11 @@ GONE = [
     (550, "5.4.4 Domain not found"),
     (550, "5.4.4 No such host"),
     (554, "5.1.1 <x@a.test>: Recipient address rejected: User unknown"),
+    # what the sender is asked to do
+    (550, "5.1.1 User unknown, please update your address list"),
+    (550, "5.1.1 Recipient unknown, please check your e-mail address"),
+    (550, "User unknown. Please check the recipient in your e-mail address field"),
+    (550, "5.1.1 No such user - please verify the address"),
 ]  # fmt: skip
 
 GOOD = [
@@ -223,6 +228,12 @@ GOOD = [
     (550, "5.1.1 почтовый ящик временно недоступен"),
     (550, "5.1.1 사용자가 없습니다. 휴면 계정입니다"),
     (550, "user unknown (momentan)"),
+    (550, "5.1.1 User unknown, please check your SPF record"),
+    (550, "5.1.1 User unknown, please verify your sender address"),
+    (550, "5.1.1 User unknown, please verify your e-mail address"),
+    (550, "5.1.1 Unable to verify recipient"),
+    (550, "5.1.1 Cannot check the recipient's address"),
+    (550, "5.1.1 Please check the recipient and try again later: user unknown"),
     (550, "5.1.1 用户不存在 暂时"),
 ]  # fmt: skip
 

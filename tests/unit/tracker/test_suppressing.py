@@ -56,6 +56,9 @@ def _suppressed(raw: str, *to: str) -> list[str]:
     [
         _dsn(), _dsn(_group('"ann"@x.example')), _dsn(_group(original=ANN)), _dsn(_group(more=f"X-Actual-Recipient: rfc822; {ANN}\n")),
         _dsn(_group(diagnostic="550 5.1.1 <ann@x.example>: Recipient address rejected: User unknown")),
+        _dsn(_group(diagnostic="550 5.1.1 Recipient unknown, please check your e-mail address")),
+        _dsn(_group(diagnostic="550 User unknown. Please check the recipient in your e-mail address field")),
+        _dsn(_group(diagnostic="550 5.1.1 User unknown, please update your address list")),
         _dsn(words=">>> RCPT To:<ann@x.example>\n<<< 550 5.1.1 user unknown"), _prose("<ann@x.example>: 550 5.1.1 no such user"),
         _prose(QMAIL.format("550 5.1.1 no such user")), _prose(QMAIL.format("550 no such user")),
     ],
