@@ -90,7 +90,7 @@ def _kind(action: str, code: str | None, smtp_code: int, said: str, words: str) 
         return action  # type: ignore[return-value]
     if code is None and not smtp_code and not said:
         return "soft" if action == "failed" else "unknown"
-    if is_hard(code, smtp_code, said):
+    if is_hard(code, smtp_code, said, by_server=said != words):
         return "hard"
     if (
         code is not None
@@ -103,8 +103,11 @@ def _kind(action: str, code: str | None, smtp_code: int, said: str, words: str) 
     return "unknown"
 
 
-def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
-    """Say whether this tells beyond doubt that the address, or its domain, does not exist."""
+def is_hard(code: str | None, smtp_code: int, text: str, *, by_server: bool) -> bool:
+    """Say whether this tells beyond doubt that the address, or its domain, does not exist.
+
+    What a reporter writes of its own beside a code, `by_server` False, explains the report to people and need not agree.
+    """
     said = agreement.without_preamble(_without_politeness(text))
     if code == "4.0.0" and phrases.NXDOMAIN.search(
         said
@@ -124,7 +127,8 @@ def is_hard(code: str | None, smtp_code: int, text: str) -> bool:
     if detail in ("4.4", "1.2") and phrases.TRANSIENT_DNS.search(said):
         return False
     if detail in _HARD_CODES:
-        return not smtp_code or _agrees(said[said.find(str(smtp_code)) :])
+        answer = said if by_server else said[max(0, said.find(str(smtp_code))) :]
+        return not (smtp_code or by_server) or _agrees(answer)
     if (
         phrases.ASLEEP.search(said)
         or phrases.NOT_GONE.search(said)

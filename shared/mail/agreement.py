@@ -65,15 +65,16 @@ _OTHER_THING: Final = re.compile(
 _WHERE: Final = re.compile(
     r"\b(?:on|at|in|by|from|auf|en|sur|su|op|na|no|em|på)(?: [^\s.;:]{1,10})?(?: mail)?[ -](?:ser[vw]\w*|system|host|site|domain|directory|database)\b|на (?:\S{1,10} )?сервер\w*"
 )
-# These name nobody, and mean one thing.
+# These name nobody, and mean one thing; the last is X.400's (RFC 2156).
 _COMPLETE: Final = re.compile(
     r"^[\W\d]*not (?:found\W*$|(?:found |listed )?in (?:(?:the|our) )?directory)|\bno ?(?:one|body) (?:here|at|by|with|home)|\bno longer (?:works?|employed)|\bnull ?mx\b|accepts no mail"
-    r"|[查無无]此人|宛先不明"
+    r"|[查無无]此人|宛先不明|\bunrecogni[sz]ed-or-?name"
 )
-# Said before any reason or none, by Postfix also before the name of a domain; and what RFC 5321 calls any 550.
+# Said before any reason or none, by Postfix also before the name of a domain; what RFC 5321 calls any 550; and who said it.
 _PREAMBLE: Final = re.compile(
     r"\b(?:(?:recipient|user|mailbox)(?: address)?|address) rejected\b:?(?: (?:[\w-]{1,63}\.){1,8}[\w-]{2,63}(?=[\s:]|$))?"
     r"|requested (?:mail )?action not taken:? mailbox unavailable"
+    r"|\bhost \S{1,255} {1,3}(?:\S{1,64} )?said:"
 )
 _STOPS: Final = re.compile(r"[.;。]")
 _PAUSES: Final = re.compile(r"[:,(，、]")

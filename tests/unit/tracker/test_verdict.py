@@ -20,7 +20,8 @@ from services.tracker import verdict
         ("5.1.1", "550 5.1.1 <a@b.example> recipient rejected"), ("5.1.1", "550 5.1.1 inactive email address"), ("5.1.1", "550 5.1.1 this user no longer works here"),
         ("5.1.1", "550 5.1.1 Adresse ist ungültig"), ("5.1.1", "550 5.1.1 https://mx.example/unknown x1"), ("5.0.0", "550 Kein solcher Benutzer"),
         ("5.0.0", "550 nie ma takiego konta"), ("5.0.0", "550 нет такого пользователя"), ("5.0.0", "550 okänd mottagare"), ("5.0.0", "550 查無此人"),
-        ("5.0.0", "550 宛先不明"), ("5.0.0", "550 A felhasználó nem létezik"), ("5.1.6", "550 5.1.6 Recipient no longer on server"), ("5.0.0", "554 Rcpt <a@b.example> does not exist"), ("5.1.10", "556 5.1.10 Recipient address has null MX"), ("5.1.10", "556 5.1.10 Domain has null MX"), ("5.0.0", "550 User doesn’t exist"), ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: b.example"), ("5.1.1", "550 5.1.1 Brak takiego użytkownika"), ("5.1.1", "550 5.1.1 Korisnik ne postoji"),
+        ("5.0.0", "550 宛先不明"), ("5.0.0", "550 A felhasználó nem létezik"), ("5.1.6", "550 5.1.6 Recipient no longer on server"), ("5.0.0", "554 Rcpt <a@b.example> does not exist"), ("5.1.10", "556 5.1.10 Recipient address has null MX"), ("5.1.10", "556 5.1.10 Domain has null MX"), ("5.0.0", "550 User doesn’t exist"), ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: b.example"),
+        ("5.1.1", "host mx.b.example[192.0.2.1] said: 550 5.1.1 <a@b.example>"), ("5.1.1", "550 5.1.1 Brak takiego użytkownika"), ("5.1.1", "550 5.1.1 Korisnik ne postoji"),
         ("5.1.1", "550 5.1.1 存在しないメールアドレスです"),
         ("5.0.0", "550 no existe ese usuario"), ("5.0.0", "550 Destination addresses were unknown"), ("5.0.0", "550 Host unknown (Authoritative answer)"),
         ("5.0.0", "550 ο χρήστης δεν υπάρχει"), ("5.0.0", "550 宛先が見つかりません"), ("5.0.0", "550 없는 메일 주소"), ("5.0.0", "550 mailbox could not be found"),
@@ -55,7 +56,9 @@ def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> Non
         ("5.1.1", "550 5.1.1 一時的に利用できません"), ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: Account not yet activated"),
         ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: Mailbox is being moved"), ("5.1.1", "550 5.1.1 Unbekannter Fehler"),
         ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: Message format invalid"), ("5.1.1", "550 5.1.1 원인을 알 수 없는 오류"),
-        ("5.1.1", "550 5.1.1 user currently unavailable"), ("5.1.1", "550 5.1.1 posta kutusunda yer yok"), ("5.1.1", "550 5.1.1 This domain has moved to mx2"),
+        ("5.1.1", "550 5.1.1 user currently unavailable"), ("5.1.1", "5.1.1 account not yet activated"),
+        ("5.1.1", "[550] 5.1.1 account not yet activated"), ("5.1.1", "account not yet activated (550 5.1.1)"), ("5.1.1", "account not yet activated"),
+        ("5.1.1", "550 5.1.1 posta kutusunda yer yok"), ("5.1.1", "550 5.1.1 This domain has moved to mx2"),
     ],
 )  # fmt: skip
 def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) -> None:
@@ -139,6 +142,11 @@ def test_what_a_gateway_boasts_of_says_nothing_of_the_recipient() -> None:
 )  # fmt: skip
 def test_a_refusal_is_of_the_kind_its_words_are_of(status: str, diagnostic: str, category: str) -> None:
     assert verdict.judge("failed", status, "", diagnostic).category == category
+
+
+def test_what_a_server_said_has_to_agree_wherever_its_code_is_told() -> None:
+    assert verdict.judge("failed", "5.1.1", "said: 550 5.1.1", "account not yet activated").kind == "soft"
+    assert verdict.judge("failed", "5.1.1", "Your message did not get there.").kind == "hard"
 
 
 def test_words_beside_a_code_may_gainsay_it() -> None:
