@@ -38,7 +38,7 @@ _FAILURE: Final = re.compile(
     r"|delivery\b.{0,60}\b(?:fail|error|impossible|problem|suspend|abort|unsuccess|stopped)"
     r"|(?:fail(?:ed|ure)|error|problem)\b.{0,60}\b(?:deliver|recipient|address)|(?:permanent|fatal|delivery) (?:fatal )?error"
     r"|user unknown|unknown user|final-recipient:|returned to (?:the )?sender|(?:has been|is being|was) returned|encountered an error|rejected|refused"
-    r"|(?:nicht|un)[ -]?(?:zugestellt|zustellbar|ausgeliefert)|konnte nicht|fehlgeschlagen"
+    r"|(?:nicht|un)[ -]?(?:erfolgreich )?(?:zugestellt|zustellbar|ausgeliefert)|konnte nicht|fehlgeschlagen"
     r"|n[’']a pas (?:pu|été)|n[’']ont pas (?:pu|été)|impossible de (?:remettre|distribuer|délivrer)|échec"
     r"|no (?:se )?(?:ha )?(?:podido|pudo|sido entreg)|no se (?:puede|entreg)|non .{0,30}(?:consegnat|recapitat|possibile)"
     r"|não (?:foi possível|pôde|pode|foi entregue)|falha (?:na|de) entrega|kon niet|niet (?:worden )?(?:afgeleverd|bezorgd)"
@@ -93,6 +93,11 @@ _DELIVERED: Final = re.compile(
     r"|erfolgreich (?:zugestellt|weitergeleitet)",
     re.IGNORECASE,
 )
+# What was not, or not yet, or is to be told when it was.
+_NOT_SO: Final = re.compile(
+    r"(?:\b(?:not|never|nicht|nie|kein\w{0,2}|if|when|once|until|unless|wenn|falls|sobald)|n['’]t)\b[^.!?]{0,60}\Z",
+    re.IGNORECASE,
+)
 _ANSWER: Final = re.compile(
     r"\s{0,4}(?:re|aw|antw|sv|vs|odp|rv|res|ynt|回复|答复)\s{0,2}(?:\[\d{1,3}\])?[:：]", re.IGNORECASE
 )
@@ -119,7 +124,7 @@ def is_report(message: mime.Part, words: str, *, has_returned: bool) -> bool:
     shows = by_subject and (not sender or has_returned or bool(_SHOWN.search(words[:MAX_WORDS])))
     words = words[:MAX_WORDS]
     return ((from_reporter or shows or empty_sender) and _says_so(words)) or (
-        from_reporter and bool(_DELIVERED.search(words))
+        is_from_daemon(message) and _says_delivered(words)
     )
 
 
@@ -142,7 +147,7 @@ def action(message: mime.Part, words: str) -> str:
     if not given_up and (_DELAYED.search(words) or _DELAYED_SUBJECT.search(subject)):
         return "delayed"
     failed = given_up or message.field("x-failed-recipients") or _FAILURE.search(words)
-    if not failed and _DELIVERED.search(words):
+    if not failed and _says_delivered(words):
         return "delivered"
     return "failed" if failed or _SUBJECT.search(subject) else ""
 
@@ -157,6 +162,11 @@ def _is_by_kind(message: mime.Part) -> bool:
 
 def _says_so(words: str) -> bool:
     return bool(_FAILURE.search(words) or verdict.says_no_such_user(words) or _DELAYED.search(words))
+
+
+def _says_delivered(words: str) -> bool:
+    found = (one.start() for one in _DELIVERED.finditer(words))
+    return any(not _NOT_SO.search(words, max(0, at - 80), at) for at in found)
 
 
 def _answers(message: mime.Part, subject: str) -> bool:

@@ -46,6 +46,21 @@ class TestWhoReports:
         assert _report(text, "From: kim@mx.example\nSubject: x\n") is None
 
     @pytest.mark.parametrize(
+        "text",
+        [
+            "Ihre Nachricht an a@x.example wurde leider nicht erfolgreich zugestellt.", "We never got your order successfully delivered to a@x.example.",
+            "You will be told when it was delivered successfully to a@x.example.",
+        ],
+    )  # fmt: skip
+    def test_what_did_not_arrive_was_not_delivered(self, text: str) -> None:
+        found = _findings(text, "From: postmaster@mx.example\nSubject: Undelivered Mail\n")
+        assert [kind for _, kind in found] != ["delivered"]
+
+    def test_a_courier_that_delivers_is_no_mail_system(self) -> None:
+        head = "From: Ann's Express Delivery Service <info@courier.example>\nSubject: Your parcel\n"
+        assert _report("Your parcel was delivered successfully to a@x.example.", head) is None
+
+    @pytest.mark.parametrize(
         "head",
         [
             "From: ndr@mx.example\nSubject: Undeliverable: Order\n", "Return-Path: <>\nFrom: gate@mx.example\nSubject: notice\n",
