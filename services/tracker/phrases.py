@@ -25,7 +25,7 @@ NO_SUCH_USER: Final = re.compile(
     |(?:unknown|no\ such|invalid|non-?existent|bad|illegal|incorrect|undefined|unrecogni[sz]ed
         |nonexisting|not\ our)
         (?:\ or\ (?:unknown|illegal|invalid|unresolvable|disallowed
-            |nonexistent))?\ ?(?:[a-z'-]{1,14}\ ){0,2}?(?:local[\ -]?part|users?\b|mail\ ?box
+            |nonexistent))?\ ?(?:(?!(?:for|from|to|of|in)\ )[a-z'-]{1,14}\ ){0,2}?(?:local[\ -]?part|users?\b|mail\ ?box
             |recipients?\b|account|person\b|alias|addressee|address\b|mail\ address|customer
             |user\ id|userid)(?!\ (?:type|count|error|book)\b)
     |no\ (?:mail\ ?box|account|user|recipient)\ (?:here\ )?(?:by|with|called|named|at|for

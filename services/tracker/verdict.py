@@ -1,8 +1,8 @@
 """The verdict on a report's words: hard, soft, delayed or unknown, and with which code. Pure.
 
 Hard means that the address does not exist, and only hard suppresses. A good address suppressed is the one
-unforgivable error, so hard needs a code or words that say just that, and nothing beside them that says
-something else: a full mailbox, a block, a disabled account and a policy are soft whatever code they come with.
+unforgivable error, so hard needs a code or words that say just that, and neither code nor words that say
+anything else: a full mailbox, a block, a disabled account and a policy are soft whatever code they come with.
 """
 
 import re

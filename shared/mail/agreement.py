@@ -23,7 +23,7 @@ SENDER: Final = re.compile(
     r"|(?:adress?e?|adresu?|direcci[oó]n|indirizzo|endere[cç]o) ip\b|ip[ -]?(?:adress?|адрес|[地位]址|アドレス|주소)"
     r"|rücksende|(?:adresse|direcci[oó]n|endere[cç]o|indirizzo) d[ei] r(?:etour|etorno|itorno)|обратн|клиент"
 )
-_WHOM: Final = re.compile(
+_WHO: Final = (
     r"\buser|\blocal[ -]?part\b|\brecipient|\brcpt\b|mail ?box|\baccounts?\b|\baddress|\balias|\bperson\b|\bcustomer|\bemployee|\bdestination|e-?mail\b"
     r"|nutzer|empf[aä]|empfae|postfach|\bkont|mailadress|teilnehmer|utilisateur|destinat|\bcompte|\bbo[iî]te|adres|usu[aá]ri|cuenta|buz[oó]n"
     r"|direcci|\bconta\b|endere|caixa|utent|casella|indirizz|gebruiker|ontvanger|postvak|u[żz]ytkown|odbiorc|skrzynk|användar|mottag|bruker"
@@ -33,26 +33,29 @@ _WHOM: Final = re.compile(
     r"|χρήστη|παραλήπτη|διεύθυνσ|λογαριασμ|用户|用戶|使用者|收件|邮箱|郵箱|信箱|地址|帐[户号]|账[户号]|帳[戶號]|ユーザ|宛先|受信者|アドレス|メールボックス"
     r"|사용자|수신자|계정|주소|مستخدم|مستلم|عنوان|حساب|משתמש|נמען|כתובת|חשבון|ผู้ใช้|ผู้รับ|บัญชี"
 )
+_WHOM: Final = re.compile(_WHO)
 _BAD: Final = r"(?:bad|bogus|wrong|incorrect|malformed|illegal|invalid|undefined|inactive|disallowed)"
+_BAD_ABROAD: Final = r"(?:ungültig|invalide|inv[aá]lid|no v[aá]lid|non valid|errat[oa]|sbagliat|nieprawidł|neplatn|geçersiz|неверн|неверен|잘못된)"
 _MISSING: Final = re.compile(
-    r"\bunknown\b|\bno such\b|non-?exist|nonexisting|n[o']?t exist|misspelled|unrecogni[sz]ed|unroute?able"
-    rf"|\b{_BAD} (?:[\w-]{{1,14}} ){{0,2}}(?:user|recipient|rcpt|mail ?box|account|address(?! book)|e-?mail|alias|destination)"
-    rf"|(?:\b{_BAD}|\bdeleted|\bremoved|\bgone|\bterminated|\bcancell?ed|\bnot present|(?:\bnot|n't) here|\bhas left|(?<!being) moved)(?: by user)?\W*$"
-    r"|\bno longer (?:exist|valid|in (?:use|service)|on |at |here|with |works?|employed|a )|\bleft (?:the|our)\b|\bhas moved\b"
+    r"\bunknown\b|non-?exist|nonexisting|n[o']?t exist|misspelled|unrecogni[sz]ed|unroute?able"
+    rf"|\b(?:{_BAD}|no such) (?:(?!for |from |to |of |in )[\w-]{{1,14}} ){{0,2}}(?:user|recipient|rcpt|mail ?box|account|address(?! book)|e-?mail|alias|destination|person|customer|local)"
+    rf"|(?:\b{_BAD}|\bdeleted|\bremoved|\bgone|(?:account|mailbox|customer) (?:has been |was |is )?(?:terminated|cancell?ed)|\bnot present|(?:\bnot|n't) here|\bhas left|(?<!being) moved)(?: by user)?\W*$"
+    r"|\bno longer (?:exist|valid|in (?:use|service)|on (?:(?:this|our|the) )?(?:server|system)|(?:at|with) (?:this|our|the|us)\b|here|a (?:valid|user|customer))|\bleft (?:the|our) (?:company|organi[sz]ation|firm|school|university)|\bhas moved\b"
     r"|(?:\bnot|n't) (?:be |been )?(?:an? )?(?:valid|known|found|located|resolved|recogni[sz]ed|listed|registered|ours|our|local|a (?:user|mailbox|customer)|on file|in use|on (?:this|our) (?:server|system|site)|in (?:(?:my|our|the) )?(?:valid|directory|database))\b"
-    r"|(?:(?:unable|failed) to|(?:can|could|did|do|does) ?not|can't|couldn't|didn't|don't|doesn't) (?:find|locate|know|resolve|have)\b"
+    r"|(?:(?:unable|failed) to|(?:can|could|did|do|does) ?not|can't|couldn't|didn't|don't|doesn't) (?:find|locate|know|resolve|have) (?:[\w-]{1,14} )?(?:user|recipient|mail ?box|account|address|person|alias)"
     r"|\bno (?:valid recipient|(?:mail ?box|account|user)(?: record)?(?: (?:here|found|available for this|by|with|of|at|for|under)\b|\W*$))|address (?:syntax|required|format)"
-    r"|unbekannt|existiert nicht|nicht (?:gefunden|bekannt|vorhanden)|gibt es nicht|mit diesem namen|kein\w{0,2} solche|ungültig"
-    r"|aucune? (?:utilisateur|destinataire|compte|bo)|inconnu|introuvable|n'existe|invalide\b|desconocid|no (?:existe|encontrad|v[aá]lid)|inv[aá]lid"
-    r"|n[aã]o (?:existe|encontrad)|desconhecid|inexist|desconegut|nessun utente|sconosciut|inesistent|non (?:esiste|valid[oa]|trovat)|errat[oa]\b|sbagliat"
-    r"|onbekend|bestaat niet|niet gevonden|nieznan|nie istnieje|nie ma takie|brak takie|nie znaleziono|nieprawidł|okänd|finns inte|ukjent|ukendt"
+    r"|unbekannt|existiert nicht|nicht (?:gefunden|bekannt|vorhanden)|gibt es nicht|mit diesem namen|kein\w{0,2} solche"
+    r"|aucune? (?:utilisateur|destinataire|compte|bo)|inconnu|introuvable|n'existe|desconocid|no (?:existe|encontrad)"
+    r"|n[aã]o (?:existe|encontrad)|desconhecid|inexist|desconegut|nessun utente|sconosciut|inesistent|non (?:esiste|trovat)"
+    r"|onbekend|bestaat niet|niet gevonden|nieznan|nie istnieje|nie ma takie|brak takie|nie znaleziono|okänd|finns inte|ukjent|ukendt"
     r"|finnes ikke|findes ikke|eksisterer ikke|tuntematon|ei löydy|ei ole(?: olemassa)?\W*$|ismeretlen|nincs ilyen|nem létez|necunoscut|nu exist"
-    r"|neexist|neznám|nebyl\w? nalezen|neplatn|geçersiz|bulunamad|\b(?:b[oö]yle bir )?(?:kullan[ıi]c[ıi]|al[ıi]c[ıi]|hesap|adres) yok\b"
-    r"|nepoznat|ne postoji|nije pronađen|ne obstaja|neznan|tidak (?:ditemukan|dikenal|ada\b)|không (?:tồn tại|tìm thấy)"
-    r"|неизвест|неверн|несуществ|не существ|не найден|не зарегистр|нет тако|тако(?:го|й) \S{1,14} нет|ящик удал[её]н|не існу|невідом|не знайден"
-    r"|не съществ|непозна|не е намерен|не постои|δεν (?:υπάρχ|βρέθηκ)|άγνωστ|[无無]效|不存在|找不到|未找到|[查无無]此|[没沒]有[这這该該]"
-    r"|不明|存在し[なま]|見つかりません|該当する\S{0,10}(?:いません|ありません)|존재하지|찾을 수 없|(?<!수 )없는 (?:수신자|사용자|계정|이?메일|주소)|잘못된"
-    r"|غير (?:موجود|معروف)|لا يوجد|לא (?:קיים|נמצא|ידוע)|ไม่(?:พบ|มี|รู้จัก)"
+    r"|neexist|neznám|nebyl\w? nalezen|bulunamad|\b(?:b[oö]yle bir )?(?:kullan[ıi]c[ıi]|al[ıi]c[ıi]|hesap|adres) yok\b"
+    r"|nepoznat|ne postoji|nije pronađen|ne obstaja|neznan|tidak (?:ditemukan|dikenal|ada\W*$)|không (?:tồn tại|tìm thấy)"
+    r"|неизвест|несуществ|не существ|не найден|не зарегистр|нет тако|тако(?:го|й) \S{1,14} нет|ящик удал[её]н|не існу|невідом|не знайден"
+    r"|не съществ|непозна|не е намерен|не постои|δεν (?:υπάρχ|βρέθηκ)|άγνωστ|(?:用户|用戶|收件[人者]|邮箱|信箱|地址|账号|帐号)名?[无無]效|[无無]效的?(?:用户|用戶|收件|邮箱|信箱|地址|账号|帐号)|不存在|找不到|未找到|[查无無]此|[没沒]有[这這该該]"
+    r"|不明|存在し[なま]|見つかりません|該当する\S{0,10}(?:いません|ありません)|존재하지|찾을 수 없|(?<!수 )없는 (?:수신자|사용자|계정|이?메일|주소)"
+    rf"|(?:{_WHO})\w{{0,8}}(?: \w{{1,8}})? ?{_BAD_ABROAD}|{_BAD_ABROAD}\w{{0,4}} ?(?:{_WHO})"
+    r"|غير (?:موجود|معروف)|لا يوجد (?:مستخدم|حساب)|לא (?:קיים|נמצא|ידוע)|ไม่(?:พบ|รู้จัก|มี(?:ผู้ใช้|ผู้รับ|บัญชี))"
 )
 # What else may be unknown, wrong or not found.
 _OTHER_THING: Final = re.compile(
@@ -67,7 +70,7 @@ _WHERE: Final = re.compile(
 )
 # These name nobody, and mean one thing; the last is X.400's (RFC 2156).
 _COMPLETE: Final = re.compile(
-    r"^[\W\d]*not (?:found\W*$|(?:found |listed )?in (?:(?:the|our) )?directory)|\bno ?(?:one|body) (?:here|at|by|with|home)|\bno longer (?:works?|employed)|\bnull ?mx\b|accepts no mail"
+    r"^[\W\d]*not (?:found\W*$|(?:found |listed )?in (?:(?:the|our) )?directory)|\bno ?(?:one|body) (?:here|at|by|with|home)|\bno longer (?:works (?:here|at|for)|employed)|\bnull ?mx\b|accepts no mail"
     r"|[查無无]此人|宛先不明|\bunrecogni[sz]ed-or-?name"
 )
 # Said before any reason or none, by Postfix also before the name of a domain; what RFC 5321 calls any 550; and who said it.
@@ -79,7 +82,9 @@ _PREAMBLE: Final = re.compile(
 _STOPS: Final = re.compile(r"[.;。]")
 _PAUSES: Final = re.compile(r"[:,(，、]")
 # Two words, or some of a script without spaces: less than that explains nothing.
-_SENTENCE: Final = re.compile(r"[^\W\d_]{2}\W{1,4}[^\W\d_]{3}|[\u3040-\uffef]{2}\W{0,4}[\u3040-\uffef]{2}")
+_SENTENCE: Final = re.compile(
+    r"[^\W\d_]{2}\W{1,4}[^\W\d_]{3}|[\u0e00-\u0eff\u3040-\uffef]{2}\W{0,4}[\u0e00-\u0eff\u3040-\uffef]{2}"
+)
 
 
 def agrees(answer: str) -> bool:

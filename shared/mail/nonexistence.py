@@ -1,8 +1,8 @@
 """Owns the question whether a refusal proves that an address does not exist, the one ground to suppress it unasked.
 
 Suppressing a good address is the one unforgivable error: whoever is wrongly refused today is never written to again.
-So the code and the words must agree, and any word about policy, load, the sender or the state of a mailbox is a veto,
-whatever the code says; what is missed here is only refused once more the next time.
+So a code needs words that agree or explain nothing, and any word about policy, load, the sender or the state of a
+mailbox is a veto, whatever the code says; what is missed here is only refused once more the next time.
 """
 
 import re
@@ -58,7 +58,7 @@ _REQUEST: Final = re.compile(REQUEST)
 NOT_GONE: Final = (
     r"\boriginat(?:or|ing)|(?:return|reply)\ address|envelope[\ -]from|\bsen(?:t|ding)\ from|\bwho\ sent|\byour\ (?:e-?mail\ )?(?:address\b(?!\ book)|account)"
     r"|(?:this|external|internal|outside)\ senders?\b|(?:for|this|as\ a)\ relay\b|unknown\ (?:mail\ )?client"
-    r"|licen[sc]e|\bmigrat|\btry\ (?:an)?other|allowed\ list|dns\ (?:failure|problem|timeout)"
+    r"|licen[sc]e|\bmigrat|\btry\ (?:an)?other|allowed\ list|\bhave\ (?:access|permission)|dns\ (?:failure|problem|timeout)"
 )
 # Full, or there and not to be had for now.
 FOR_NOW: Final = (

@@ -10,6 +10,8 @@ POSTFIX: Final = "5.1.1 <x@a.test>: Recipient address rejected: "
 
 
 @pytest.mark.parametrize("text", [
+    "You do not have access to this mailbox", "User has left the office until Monday", "Delivery to user cancelled", "invalid greeting for user", "no such luck for this user",
+    "ผู้ใช้ไม่มีพื้นที่", "用户认证无效", "pengguna tidak ada ruang", "неверная подпись для пользователя", "user no longer on duty", "cannot find route to recipient",
     "Unbekannter Fehler", "Erreur inconnue", "Error desconocido", "Errore sconosciuto", "Erro desconhecido", "Onbekende fout", "Nieznany błąd", "Ukendt fejl",
     "Tuntematon virhe", "Ismeretlen hiba", "Eroare necunoscută", "Neznámá chyba", "Неизвестная ошибка", "Невідома помилка", "Άγνωστο σφάλμα", "原因不明のエラー",
     "원인을 알 수 없는 오류", "Delivery failed, reason unknown", "recipient rejected: unknown error", "unknown error for this user", "Fehler bei Benutzer: unbekannte Ursache",

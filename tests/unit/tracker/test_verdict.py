@@ -103,7 +103,7 @@ def test_what_speaks_of_the_sender_or_of_the_message_is_soft(diagnostic: str) ->
         "kein Nutzer mit diesem Namen angemeldet", "addresses of your MX unknown", "η διεύθυνση του διακομιστή δεν βρέθηκε", "нет такого адреса у отправляющего сервера",
         "адрес сервера не найден", "пользователь не зарегистрирован для приёма почты от вас", "ваш адрес не найден", "服务器地址不存在", "您的地址不存在", "sunucu adresi bulunamadı",
         "발신 도메인이 존재하지 않습니다", "adresse du serveur inconnue", "dirección del servidor no encontrada", "Adresse des Servers nicht gefunden", "relay host unknown",
-        "connecting host unknown", "Recipient mail server not found", "recipient's mailbox host unknown",
+        "invalid greeting for user", "bad signature for user", "connecting host unknown", "Recipient mail server not found", "recipient's mailbox host unknown",
         "다음 수신자에게 메시지를 배달할 수 없습니다", "The domain or IP address couldn't be found", "It was scanned by MailGate and classified as spam. No such user here",
     ],
 )  # fmt: skip
