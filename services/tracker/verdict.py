@@ -27,7 +27,7 @@ _NAMES: Final = re.compile(
     r"<[^<>\s]{1,320}>|https?://\S{1,2000}|[^\s<>@]{1,64}@[^\s<>@\u3000-\u303f\uff00-\uffef]{1,255}|\[[\d.:a-fA-F]{3,45}\]"
 )
 
-_STOPS: Final = ".;\u3002"
+_ENDS: Final = re.compile("(?<=[.;\u3002])")
 # Said of the destination; whose host it is otherwise, stands before.
 _SENDMAILS: Final = re.compile(r"(?<![a-z] )\bhost unknown")
 
@@ -168,19 +168,14 @@ def _says_something_else(said: str) -> bool:
 
 def _says_nobody_has_it(said: str) -> bool:
     """Say whether a sentence tells of an address that nobody has, and not of the sender's."""
-    return any(not agreement.SENDER.search(_sentence(said, found)) for found in _unknown_users(said))
+    sentences = (one for one in _ENDS.split(said) if not agreement.SENDER.search(one))
+    return next(_unknown_users("".join(sentences)), None) is not None
 
 
 def _unknown_users(said: str) -> Iterator[re.Match[str]]:
     yield from phrases.NO_SUCH_USER.finditer(said)
     if not said.isascii():
         yield from abroad.NO_SUCH_USER.finditer(said)
-
-
-def _sentence(text: str, found: re.Match[str]) -> str:
-    begin = max(text.rfind(stop, 0, found.start()) for stop in _STOPS) + 1
-    ends = [at for stop in _STOPS if (at := text.find(stop, found.end())) >= 0]
-    return text[begin : min(ends, default=len(text))]
 
 
 def _says_no_such_host(said: str) -> bool:

@@ -79,7 +79,10 @@ def test_ten_megabytes_are_read_in_time(name: str) -> None:
     assert time.process_time() - begun < SECONDS
 
 
-@pytest.mark.parametrize("words", ["a" * 3900, "ab " * 1300, "unknown " * 480, "user " * 780, "한" * 3900])
+@pytest.mark.parametrize(
+    "words",
+    ["a" * 3900, "ab " * 1300, "unknown " * 480, "user " * 780, "한" * 3900, "user unknown " * 290 + "absender", "bad user " * 420 + "absender"],
+)  # fmt: skip
 def test_what_a_server_is_said_to_have_said_costs_no_more_than_its_length(words: str) -> None:
     group = "Final-Recipient: rfc822; a{0}@x.example\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 {0} {1}\n"
     told = "\n".join(group.format(one, words) for one in range(30))
