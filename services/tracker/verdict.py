@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from services.tracker import abroad, phrases
-from shared.mail import agreement, reply_text, rfc3463
+from shared.mail import agreement, nonexistence, reply_text, rfc3463
 
 Class = Literal["delivered", "relayed", "expanded", "delayed", "hard", "soft", "unknown"]
 MAX_TEXT: Final = 4000
@@ -224,7 +224,7 @@ def _cut(text: str) -> str:
 
 @lru_cache(maxsize=16)  # a verdict asks several times for each of its few texts
 def _without_politeness(text: str) -> str:
-    return phrases.POLITE.sub(" ", _said(text))
+    return phrases.POLITE.sub(nonexistence.ASKED, _said(text))
 
 
 @lru_cache(maxsize=16)

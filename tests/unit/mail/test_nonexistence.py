@@ -228,6 +228,8 @@ GOOD = [
     (550, "5.1.1 почтовый ящик временно недоступен"),
     (550, "5.1.1 사용자가 없습니다. 휴면 계정입니다"),
     (550, "user unknown (momentan)"),
+    (550, "5.1.1 Please verify the e-mail address"),
+    (550, "5.1.1 Please review your mail"),
     (550, "5.1.1 User unknown, please check your SPF record"),
     (550, "5.1.1 User unknown, please verify your sender address"),
     (550, "5.1.1 User unknown, please verify your e-mail address"),

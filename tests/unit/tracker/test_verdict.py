@@ -59,6 +59,8 @@ def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> Non
         ("5.1.1", "550 5.1.1 user currently unavailable"), ("5.1.1", "5.1.1 account not yet activated"),
         ("5.1.1", "[550] 5.1.1 account not yet activated"), ("5.1.1", "account not yet activated (550 5.1.1)"), ("5.1.1", "account not yet activated"),
         ("5.1.1", "550 5.1.1 posta kutusunda yer yok"), ("5.1.1", "550 5.1.1 This domain has moved to mx2"),
+        ("5.1.1", "550 5.1.1 Please verify the e-mail address"), ("5.1.1", "550 5.1.1 Please review your mail"), ("5.1.1", "550 5.1.1 Please verify your message and try again"),
+        ("5.1.1", "550 5.1.1 <a@b.example>: Recipient address rejected: Please verify the e-mail"),
     ],
 )  # fmt: skip
 def test_whatever_speaks_against_it_makes_it_soft(status: str, diagnostic: str) -> None:
