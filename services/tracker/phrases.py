@@ -10,11 +10,12 @@ from typing import Final
 
 from shared.mail import agreement, nonexistence
 
-# No machine and no command stands between whom and what is not found: it would be that one.
+# No machine, no command and nothing else of the host's stands between whom and what is not found: it would be that one.
+_HOSTS: Final = r"gateways?|transports?|services?|routes?|hops?|files?|relays?|connectors?"
 _WHO_IS: Final = (
     r"(?:user|usuario|mailbox|mail\ box|mail\ account|e?-?mail\ (?:account|address)|recipient(?:'s)?"
-    r"|account|address(?:ee|es)?|local\ part|login|alias|username|person)"
-    + rf"\b(?:(?!{agreement.MACHINE})[^.;\n]){{0,60}}?\b"
+    r"|account|address(?:ee)?|local\ part|login|alias|username|person)"
+    + rf"\b(?:(?!{agreement.MACHINE}|\b(?:{_HOSTS})\b)[^.;\n]){{0,60}}?\b"
 )
 NO_SUCH_USER: Final = re.compile(
     _WHO_IS
@@ -40,11 +41,12 @@ NO_SUCH_USER: Final = re.compile(
     |user\ unknown|no\ valid\ recipients?\ for\ this|user\ not\ known|(?:is|are)\ not\ (?:a\ )?valid\ users?\b
         |address\ (?:is\ )?wrong\ or\ no\ longer\ valid|address\ couldn't\ be\ found
         |unknown\ (?:or\ illegal\ )?(?:user|alias|local)|unknown\ in\ (?:virtual|local|relay)
-        |account\ unknown
+        |account\ unknown|destination\ addresses\ were\ unknown
     |recipientnotfound|recipient\ not\ found|unknown\ recipient|resolver\.adr\.\w{0,12}\ ?notfound|not\ in\ my\ validrcptto
         |\bunknown\ rcpt\b
     |this\ (?:user|address|account|mailbox)\ (?:doesn't|does\ not|no\ longer)\ (?:have|exist|exists)
-        |has\ no\ mailbox|not\ a\ valid\ (?:user|mailbox|recipient|address)
+        |has\ no\ mailbox|is\ not\ a\ valid\ (?:user|mailbox|recipient|address)
+        |^[\W\d]*not\ a\ valid\ (?:user|mailbox|recipient|address)\W*$
     |not\ a\ (?:known|local)\ user|not\ (?:a\ )?user\ here|there\ is\ no\ (?:such\ )?(?:user|account
         |mailbox|one)|no\ one\ (?:here\ )?by\ that
     |unbekannt(?:er?)?\ (?:empf\w{1,8}|benutzer|adress\w{0,4}|nutzer)|(?:empf\w{1,8}|benutzer|adresse

@@ -25,6 +25,7 @@ from services.tracker import verdict
         ("5.1.1", "550 5.1.1 存在しないメールアドレスです"),
         ("5.0.0", "550 no existe ese usuario"), ("5.0.0", "550 Destination addresses were unknown"), ("5.0.0", "550 Host unknown (Authoritative answer)"),
         ("5.0.0", "550 ο χρήστης δεν υπάρχει"), ("5.0.0", "550 宛先が見つかりません"), ("5.0.0", "550 없는 메일 주소"), ("5.0.0", "550 mailbox could not be found"),
+        ("5.0.0", "550 <a@b.example> is not a valid mailbox"), ("5.0.0", "553 5.0.0 <a@b.example>: not a valid mailbox."), ("5.0.0", "550 recipient address could not be found"),
     ],
 )  # fmt: skip
 def test_an_address_that_nobody_has_is_hard(status: str, diagnostic: str) -> None:
@@ -107,6 +108,9 @@ def test_what_speaks_of_the_sender_or_of_the_message_is_soft(diagnostic: str) ->
         "발신 도메인이 존재하지 않습니다", "adresse du serveur inconnue", "dirección del servidor no encontrada", "Adresse des Servers nicht gefunden", "relay host unknown",
         "invalid greeting for user", "bad signature for user", "connecting host unknown", "Recipient mail server not found", "recipient's mailbox host unknown",
         "다음 수신자에게 메시지를 배달할 수 없습니다", "The domain or IP address couldn't be found", "It was scanned by MailGate and classified as spam. No such user here",
+        "recipient gateway could not be found", "mailbox service could not be found", "mailbox transport not found", "recipient next hop could not be found",
+        "mail account route not found", "mailbox file not found", "From: not a valid address", "Not a valid user; AUTH first", "not a valid address: 192.0.2.7",
+        "Dynamic addresses are not recognized", "IPv6 addresses not registered in DNS here",
     ],
 )  # fmt: skip
 def test_what_is_not_said_of_an_address_that_nobody_has_is_soft_in_any_language(words: str) -> None:
