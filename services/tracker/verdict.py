@@ -27,6 +27,7 @@ _NAMES: Final = re.compile(
     r"<[^<>\s]{1,320}>|https?://\S{1,2000}|[^\s<>@]{1,64}@[^\s<>@\u3000-\u303f\uff00-\uffef]{1,255}|\[[\d.:a-fA-F]{3,45}\]"
 )
 
+_OTHER_ABROAD: Final = re.compile(agreement.OTHER_ABROAD)
 _ENDS: Final = re.compile("(?<=[.;\u3002])")
 # Said of the destination; whose host it is otherwise, stands before.
 _SENDMAILS: Final = re.compile(r"(?<![a-z] )\bhost unknown")
@@ -167,8 +168,12 @@ def _says_something_else(said: str) -> bool:
 
 
 def _says_nobody_has_it(said: str) -> bool:
-    """Say whether a sentence tells of an address that nobody has, and not of the sender's."""
-    sentences = (one for one in _ENDS.split(said) if not agreement.SENDER.search(one))
+    """Say whether a sentence tells of an address that nobody has, and not of the sender's or of anything else."""
+    sentences = (
+        one
+        for one in _ENDS.split(said)
+        if not (agreement.SENDER.search(one) or _OTHER_ABROAD.search(agreement.WHERE.sub(" ", one)))
+    )
     return next(_unknown_users("".join(sentences)), None) is not None
 
 

@@ -57,15 +57,19 @@ _MISSING: Final = re.compile(
     rf"|(?:{_WHO})\w{{0,8}}(?: \w{{1,8}})? ?{_BAD_ABROAD}|{_BAD_ABROAD}\w{{0,4}} ?(?:{_WHO})"
     r"|غير (?:موجود|معروف)|لا يوجد (?:مستخدم|حساب)|לא (?:קיים|נמצא|ידוע)|ไม่(?:พบ|รู้จัก|มี(?:ผู้ใช้|ผู้รับ|บัญชี))"
 )
-# What else may be unknown, wrong or not found.
-_OTHER_THING: Final = re.compile(
-    rf"{MACHINE}|\b(?:errors?|cause|reason|failure|problem|trouble|(?<!on )file|service|space|room|capacity|credit|certificate|type)\b|address ?book|\blist\b|contacts"
-    r"|fehler|\bursache|erreur|\berror[ei]?\b|\berro\b|\bfout|b[łl][aą]d|\bfejl\b|\bfeil\b|\bvirhe|\bhiba|eroare|\bchyb|\bhata\b|grešk|napak|kesalahan|\blỗi\b"
-    r"|ошибк|помилк|грешк|σφάλμα|エラー|错误|錯誤|原因|오류|원인|خطأ|שגיאה|ข้อผิดพลาด|ser[vw](?:er|eur|idor)|сервер|sunucu|服务器|伺服器|サーバ|서버"
+# What else may be unknown, wrong or not found, in those languages: errors, servers, passwords, lists, permissions, room.
+OTHER_ABROAD: Final = (
+    r"fehler|\bursache|erreur|\berror[ei]\b|\berror del?\b|\berro\b|\bfout|b[łl][aą]d|\bfejl\b|\bfeil\b|virhe|\bhib[aá]|hiba\b|eroare|\bchyb|\bhata|grešk|napak|kesalahan|\blỗi\b"
+    r"|ошибк|помилк|грешк|σφάλμα|エラー|错误|錯誤|原因|오류|원인|خطأ|שגיאה|ข้อผิดพลาด|ser[vw](?:eur|idor)|сервер|sunucu|服务器|伺服器|サーバ|서버"
     r"|kennwort|passwor|mot de passe|contraseñ|\bsenha\b|hasł|парол|密[码碼]|비밀번호|befehl|\bcommande|\bcomando|команд|命令"
+    r"|\blist[aey]\b|liście|listalta|seznam|списк|목록|(?<!ディレクトリの)リスト|列表|名[单單]|アドレス帳|주소록|连接|連絡先|libreta|rubrica|książ|адресной книг|adressbuch|carnet|yhteystied|freigabe"
+    r"|权限|權限|授权|授權|策略|許可|権限|권한|permis|autoriz|jogosult|\bizni|upraw|άδεια|χώρο|spațiu|контакт|\bvon ihnen|\bnimmt\b|disponible pour"
+)
+_OTHER_THING: Final = re.compile(
+    rf"{MACHINE}|\b(?:errors?|cause|reason|failure|problem|trouble|(?<!on )file|service|space|room|capacity|credit|certificate|type)\b|address ?book|\blist\b|contacts|ser[vw]er|{OTHER_ABROAD}"
 )
 # Where was looked is none of them.
-_WHERE: Final = re.compile(
+WHERE: Final = re.compile(
     r"\b(?:on|at|in|by|from|auf|en|sur|su|op|na|no|em|på)(?: [^\s.;:]{1,10})?(?: mail)?[ -](?:ser[vw]\w*|system|host|site|domain|directory|database)\b|на (?:\S{1,10} )?сервер\w*"
 )
 # These name nobody, and mean one thing; the last is X.400's (RFC 2156).
@@ -102,6 +106,6 @@ def _says_so(sentence: str) -> bool:
     if SENDER.search(sentence):
         return False
     return _COMPLETE.search(sentence) is not None or any(
-        _MISSING.search(clause) and _WHOM.search(clause) and not _OTHER_THING.search(_WHERE.sub(" ", clause))
+        _MISSING.search(clause) and _WHOM.search(clause) and not _OTHER_THING.search(WHERE.sub(" ", clause))
         for clause in _PAUSES.split(sentence)
     )

@@ -111,6 +111,10 @@ def test_what_speaks_of_the_sender_or_of_the_message_is_soft(diagnostic: str) ->
         "recipient gateway could not be found", "mailbox service could not be found", "mailbox transport not found", "recipient next hop could not be found",
         "mail account route not found", "mailbox file not found", "From: not a valid address", "Not a valid user; AUTH first", "not a valid address: 192.0.2.7",
         "Dynamic addresses are not recognized", "IPv6 addresses not registered in DNS here",
+        "没有该用户的权限", "受信者の許可リストに見つかりません", "nie ma takiego adresu na liście dozwolonych", "A címzett nem található: szerverhiba", "παραλήπτης: δεν υπάρχει χώρος",
+        "无此用户权限", "アドレス帳に存在しないアドレスです", "허용 목록에 없는 이메일 주소입니다", "osoitetta ei löydy sallittujen listalta", "käyttäjää ei löydy: palvelinvirhe",
+        "no existe el buzón asignado, error del servidor", "no existe esa dirección en su libreta", "alıcı yok: sunucu hatası", "používateľ: neznáma chyba",
+        "користувача не знайдено в білому списку", "kein Nutzer unter dieser Adresse will Post von Ihnen",
     ],
 )  # fmt: skip
 def test_what_is_not_said_of_an_address_that_nobody_has_is_soft_in_any_language(words: str) -> None:
@@ -119,7 +123,7 @@ def test_what_is_not_said_of_an_address_that_nobody_has_is_soft_in_any_language(
 
 @pytest.mark.parametrize(
     "words",
-    ["Diesen Empfänger gibt es nicht: Benutzer unbekannt. Der Absender wurde benachrichtigt", "수신자를 찾을 수 없습니다", "사용자 계정이 없습니다", "없는 사용자입니다"],
+    ["Diesen Empfänger gibt es nicht: Benutzer unbekannt. Der Absender wurde benachrichtigt", "수신자를 찾을 수 없습니다", "사용자 계정이 없습니다", "ユーザーはディレクトリのリストにありません", "Benutzer auf diesem Server unbekannt", "없는 사용자입니다"],
 )  # fmt: skip
 def test_what_is_said_of_the_recipient_is_hard_whatever_the_next_sentence_says(words: str) -> None:
     assert verdict.judge("failed", "5.0.0", "", f"550 {words}").kind == "hard"
