@@ -41,7 +41,7 @@ _MISSING: Final = re.compile(
     rf"|\b(?:{_BAD}|no such) (?:(?!for |from |to |of |in )[\w-]{{1,14}} ){{0,2}}(?:user|recipient|rcpt|mail ?box|account|address(?! book)|e-?mail|alias|destination|person|customer|local)"
     rf"|(?:\b{_BAD}|\bdeleted|\bremoved|\bgone|(?:account|mailbox|customer) (?:has been |was |is )?(?:terminated|cancell?ed)|\bnot present|(?:\bnot|n't) here|\bhas left|(?<!being) moved)(?: by user)?\W*$"
     r"|\bno longer (?:exist|valid|in (?:use|service)|on (?:(?:this|our|the) )?(?:server|system)|(?:at|with) (?:this|our|the|us)\b|here|a (?:valid|user|customer))|\bleft (?:the|our) (?:company|organi[sz]ation|firm|school|university)|\bhas moved\b"
-    r"|(?:\bnot|n't) (?:be |been )?(?:an? )?(?:valid|known|found|located|resolved|recogni[sz]ed|listed|registered|ours|our|local|a (?:user|mailbox|customer)|on file|in use|on (?:this|our) (?:server|system|site)|in (?:(?:my|our|the) )?(?:valid|directory|database))\b"
+    r"|(?:\b(?:can)?not|n't) (?:be |been )?(?:an? )?(?:valid|known|found|located|resolved|recogni[sz]ed|listed|registered|ours|our|local|a (?:user|mailbox|customer)|on file|in use|on (?:this|our) (?:server|system|site)|in (?:(?:my|our|the) )?(?:valid|directory|database))\b"
     r"|(?:(?:unable|failed) to|(?:can|could|did|do|does) ?not|can't|couldn't|didn't|don't|doesn't) (?:find|locate|know|resolve|have) (?:[\w-]{1,14} )?(?:user|recipient|mail ?box|account|address|person|alias)"
     r"|\bno (?:valid recipient|(?:mail ?box|account|user)(?: record)?(?: (?:here|found|available for this|by|with|of|at|for|under)\b|\W*$))|address (?:syntax|required|format)"
     r"|unbekannt|existiert nicht|nicht (?:gefunden|bekannt|vorhanden)|gibt es nicht|mit diesem namen|kein\w{0,2} solche"
@@ -74,7 +74,7 @@ WHERE: Final = re.compile(
 )
 # These name nobody, and mean one thing; the last is X.400's (RFC 2156).
 _COMPLETE: Final = re.compile(
-    r"^[\W\d]*not (?:found\W*$|(?:found |listed )?in (?:(?:the|our) )?directory)|\bno ?(?:one|body) (?:here|at|by|with|home)|\bno longer (?:works (?:here|at|for)|employed)|\bnull ?mx\b|accepts no mail"
+    r"^[\W\d]*does(?: not|n't) exist\W*$|^[\W\d]*not (?:found\W*$|(?:found |listed )?in (?:(?:the|our) )?directory)|\bno ?(?:one|body) (?:here|at|by|with|home)|\bno longer (?:works (?:here|at|for)|employed)|\bnull ?mx\b|accepts no mail"
     r"|[查無无]此人|宛先不明|\bunrecogni[sz]ed-or-?name"
 )
 # Said before any reason or none, by Postfix also before the name of a domain; what RFC 5321 calls any 550; and who said it.

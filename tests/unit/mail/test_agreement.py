@@ -27,7 +27,7 @@ def test_another_thing_that_is_unknown_or_wrong_proves_nothing(text: str) -> Non
 
 
 @pytest.mark.parametrize("text", [
-    "wrong address", "Address incorrect", "bogus address", "malformed address", "User isn't known", "address isn't valid", "unable to locate user", "Cannot find user",
+    "The recipient cannot be found", "<x@a.test> does not exist", "<x@a.test>: does not exist.", "wrong address", "Address incorrect", "bogus address", "malformed address", "User isn't known", "address isn't valid", "unable to locate user", "Cannot find user",
     "Can't find this mailbox", "nobody here by that name", "User moved", "User doesnt exist", "User doesn’t exist", "account has been terminated", "not in directory",
     "unknown user on this server", "Recipient no longer on server", "unknown local part in domain a.test", "user is not a customer", "Mail address not on this server",
     "Brak takiego użytkownika", "Nie znaleziono użytkownika", "Usuario no encontrado", "Conta não encontrada", "Endereço não encontrado", "Destinatario no válido",
