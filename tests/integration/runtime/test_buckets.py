@@ -6,21 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 from nats.aio.client import Client
 
-from shared.runtime import buckets, log, topology
+from shared.runtime import buckets, topology
 from shared.runtime.buckets import Bucket
 from shared.runtime.log import BrokerUnavailable
-from tests.controls import runtime
 from tests.controls.eventually import eventually
 
 NAME = topology.TEMPLATES
-
-
-@pytest.fixture
-async def client(clean_nats: str) -> AsyncIterator[Client]:
-    await runtime.bootstrap(clean_nats)
-    opened = await log.connect(clean_nats, "test")
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -1,27 +1,17 @@
 """The suppression lists on a real broker: pages, races, rotation, and a bucket that cannot be asked."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
 
-from shared.runtime import bulk, keyring, log
+from shared.runtime import bulk, keyring
 from shared.runtime.log import BrokerUnavailable
 from shared.runtime.suppressions import HASH_KEY, STREAM, Entry, Suppressions
-from tests.controls import runtime
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-async def client(clean_nats: str) -> AsyncIterator[Client]:
-    await runtime.bootstrap(clean_nats)
-    opened = await log.connect(clean_nats, "test")
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
